@@ -1,0 +1,3 @@
+from birqa.cli import run
+
+run()

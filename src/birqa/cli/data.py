@@ -1,0 +1,80 @@
+"""birqa data: rated training and test pictures made from pristine photographs."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Make rated training and test pictures (needs birqa[train]).")
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for ref/, dist/ and meta.csv.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")]
+Format = Annotated[
+    Literal["png", "bmp"], typer.Option("--format", help="bmp is larger and much faster to read.")
+]
+
+
+@app.command("kadid")
+def kadid(
+    photographs: Annotated[Path, typer.Argument(help="Folder of pristine photographs.")],
+    out: Out,
+    ratings: Annotated[Path, typer.Option(help="KADID-10k's ratings: ref,type,level,quality.")],
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
+    ] = None,
+    image_format: Format = "png",
+    workers: Workers = None,
+    seed: int = 0,
+) -> None:
+    """KADID-10k's 25 distortions x 5 levels on your photographs, with its mean human ratings as labels."""
+    from birqa.data.synthesis import build_kadid
+    from birqa.pairing import IMAGE_SUFFIXES
+
+    splits: dict[str, str] = {}
+    if manifest is None:
+        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    else:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+        files = [photographs / row["file"] for row in rows]
+        splits = {Path(row["file"]).stem: row["split"] for row in rows}
+    meta = build_kadid(
+        files,
+        out,
+        ratings_csv=ratings,
+        image_format=image_format,
+        seed=seed,
+        workers=workers,
+        split_of=splits,
+        progress=_report,
+    )
+    print(f"{meta}: {len(files)} photographs, {125 * len(files)} pairs")
+
+
+@app.command("tid2013")
+def tid2013(
+    kodak: Annotated[Path, typer.Argument(help="Folder of the 24 Kodak photographs, kodim01..kodim24.")],
+    out: Out,
+    ratings: Annotated[Path, typer.Option(help="TID2013's ratings: ref,type,level,quality.")],
+    image_format: Format = "png",
+    workers: Workers = None,
+    seed: int = 0,
+) -> None:
+    """The nearly exact types of TID2013, made again on its own references, with its per-image ratings."""
+    from birqa.data.synthesis import build_tid2013
+
+    meta = build_tid2013(
+        kodak,
+        out,
+        ratings_csv=ratings,
+        image_format=image_format,
+        seed=seed,
+        workers=workers,
+        progress=_report,
+    )
+    print(meta)
+
+
+def _report(done: int, total: int) -> None:
+    print(f"\r{done}/{total} references", end="\n" if done == total else "", flush=True)

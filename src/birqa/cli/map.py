@@ -1,0 +1,46 @@
+"""birqa map: where the damage is, and what each level says."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birqa.cli import options
+
+
+def command(
+    ref: Annotated[Path, typer.Argument(help="Reference picture.")],
+    dist: Annotated[Path, typer.Argument(help="Distorted picture.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Picture to write (PNG, JPEG, WebP).")],
+    metric: options.Metric = "birqa",
+    engine: options.Engine = "auto",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    resize: options.Resize = "none",
+    background: options.Background = "0.5",
+) -> None:
+    """Draw reference, distorted picture, quality map and the reliability of each level."""
+    from PIL import Image
+
+    from birqa.batch import load_pair
+    from birqa.metric import create_metric
+    from birqa.pairing import Pair
+    from birqa.report.picture import explanation_picture
+
+    file_format = Image.registered_extensions().get(out.suffix.lower())
+    if file_format is None:
+        raise typer.BadParameter(f"{out}: name the picture .png, .jpg or .webp")
+    dist_pixels, ref_pixels = load_pair(Pair(ref, dist), resize, options.parse_background(background))
+    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    explanation = scorer.explain(dist_pixels, ref_pixels)
+    sheet = explanation_picture(
+        ref_pixels,
+        dist_pixels,
+        explanation,
+        f"{scorer.info.name} {scorer.info.version}",
+        f"{dist} against {ref}",
+    )
+    part = options.beside(out)
+    sheet.save(part, format=file_format)
+    part.replace(out)
+    print(f"{explanation.score:.4f}\t{out}")

@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
+Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
+Device = Annotated[str | None, typer.Option(help="Device of the torch engine, for example cuda.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default all cores.")]
+Resize = Annotated[
+    Literal["none", "dist-to-ref", "ref-to-dist"],
+    typer.Option(help="What to do with a pair of different sizes; none reports it as an error."),
+]
+Background = Annotated[
+    str, typer.Option(help="What transparency is laid on: a grey level or R,G,B, each in 0..1.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def parse_background(text: str) -> tuple[float, float, float]:
+    """ "0.5" or "0.2,0.4,1" -> three levels in [0, 1]."""
+    try:
+        levels = [float(part) for part in text.split(",")]
+    except ValueError:
+        levels = []
+    if len(levels) == 1:
+        levels *= 3
+    if len(levels) != 3 or not all(0 <= level <= 1 for level in levels):
+        raise typer.BadParameter(f"{text!r} is not a grey level or R,G,B with levels in 0..1")
+    return (levels[0], levels[1], levels[2])
+
+
+def beside(path: Path) -> Path:
+    """Where to write before renaming to `path`, so that nothing half-written is left under its name."""
+    return path.with_name(f".{path.name}.part")

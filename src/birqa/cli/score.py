@@ -1,0 +1,121 @@
+"""birqa score: two files, folders, one reference against many, or a CSV of pairs."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from birqa.cli import options
+
+
+def command(
+    ref: Annotated[Path | None, typer.Argument(help="Reference picture or folder.")] = None,
+    dist: Annotated[list[Path] | None, typer.Argument(help="Distorted picture(s) or folder.")] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV with columns ref,dist instead of arguments.")
+    ] = None,
+    metric: options.Metric = "birqa",
+    engine: options.Engine = "auto",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    resize: options.Resize = "none",
+    background: options.Background = "0.5",
+    as_json: options.Json = False,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")] = None,
+    fail_under: Annotated[
+        float | None, typer.Option(help="Exit with 1 when any score is below this (0..1).")
+    ] = None,
+) -> None:
+    """Score distorted pictures against their references: 1 is identical, lower is worse.
+
+    Exit code: 0 all scored, 1 a score below --fail-under, 2 an input could not be scored.
+    """
+    from birqa.batch import score_pairs
+    from birqa.metric import create_metric
+    from birqa.pairing import pair_inputs, read_pairs_csv
+
+    levels = options.parse_background(background)
+    if pairs is not None:
+        if ref is not None:
+            raise typer.BadParameter("give either REF and DIST or --pairs, not both")
+        todo, unmatched = read_pairs_csv(pairs), list[Path]()
+    elif ref is None or not dist:
+        raise typer.BadParameter("REF and DIST are needed, or --pairs with a CSV file")
+    else:
+        todo, unmatched = pair_inputs(ref, dist)
+    for path in unmatched:
+        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+
+    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    settings = {**scorer.settings, "resize": resize, "background": list(levels)}
+    rows = []
+    for result in with_progress(score_pairs(scorer, todo, resize, levels), len(todo)):
+        row = {
+            "ref": str(result.pair.ref),
+            "dist": str(result.pair.dist),
+            "score": result.score,
+            "metric": scorer.info.name,
+            "version": scorer.info.version,
+            "settings": settings,
+        }
+        if result.error is not None:
+            row["error"] = result.error
+            print(f"birqa: {naming(result.pair.dist, result.error)}", file=sys.stderr)
+        rows.append(row)
+
+    if csv_file is not None:
+        _write_csv(csv_file, rows)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    elif csv_file is None:
+        _print_table(rows)
+    failed = any(row["score"] is None for row in rows)
+    below = fail_under is not None and any(
+        row["score"] is not None and row["score"] < fail_under for row in rows
+    )
+    raise typer.Exit(2 if failed else 1 if below else 0)
+
+
+def naming(path: Path, error: str) -> str:
+    return error if path.name in error else f"{path}: {error}"
+
+
+def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:
+    if total < 8 or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(results, "Scoring", total=total, console=Console(stderr=True))
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    if len(rows) == 1 or not sys.stdout.isatty():
+        for row in rows:
+            score = "failed" if row["score"] is None else f"{row['score']:.4f}"
+            print(score, row["dist"], row["ref"], sep="\t")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "score", "distorted", "reference", title=f"{rows[0]['metric']}: 1 is identical, lower is worse"
+    )
+    for row in rows:
+        score = "[red]failed[/red]" if row["score"] is None else f"{row['score']:.4f}"
+        table.add_row(score, row["dist"], row["ref"])
+    Console().print(table)
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    part = options.beside(path)
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["ref", "dist", "score", "metric", "version", "settings", "error"])
+        writer.writeheader()
+        writer.writerows({**row, "settings": json.dumps(row["settings"])} for row in rows)
+    part.replace(path)

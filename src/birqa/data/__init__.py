@@ -1,0 +1,1 @@
+"""Making, reading and splitting of image-quality data."""

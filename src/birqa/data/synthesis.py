@@ -1,0 +1,289 @@
+"""Training and test pictures made from the distortions and ratings of KADID-10k and TID2013.
+
+`build_kadid` distorts any pristine photographs as KADID-10k does and labels each result with the mean rating
+of its (type, level) cell; `build_tid2013` re-makes TID2013's own pictures from the Kodak photographs and
+labels each with its own rating. Both write `ref/`, `dist/` and `meta.csv`.
+"""
+
+import csv
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+
+from birqa.data.distortions import KADID10K, LEVELS, TID2013_EXACT, Distortion
+from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
+
+ImageFormat = Literal["png", "bmp"]
+Progress = Callable[[int, int], None]
+"""Called with the number of finished references and the number of all of them."""
+
+COLUMNS = ("ref", "dist", "mos", "mos_std", "type", "level", "split")
+
+TID2013_CROP_SIZE = (512, 384)
+TID2013_CROPS = (
+    (104, 126), (83, 30), (73, 44), (0, 206), (104, 21), (66, 43), (153, 93), (71, 4),
+    (0, 292), (0, 337), (252, 55), (131, 40), (119, 41), (147, 93), (236, 56), (121, 8),
+    (0, 74), (0, 150), (0, 255), (57, 61), (28, 60), (59, 33), (66, 47), (65, 116),
+)  # fmt: skip
+"""Left and top of TID2013's references 1..24 within the Kodak pictures of the same number."""
+
+_DATABASES = {"KADID-10k": KADID10K, "TID2013": TID2013_EXACT}
+_FORMATS = ("png", "bmp")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything a worker needs for one reference; `crop` is (left, top, width, height)."""
+
+    source: Path
+    out: Path
+    database: str
+    types: tuple[int, ...]
+    image_format: ImageFormat
+    seed: int
+    crop: tuple[int, int, int, int] | None = None
+
+
+def build_kadid(
+    references: Sequence[Path],
+    out: Path,
+    *,
+    ratings_csv: Path,
+    image_format: ImageFormat = "png",
+    seed: int = 0,
+    workers: int | None = None,
+    split_of: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Distort every reference with KADID-10k's 25 types at 5 levels and return the path of `meta.csv`.
+
+    `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `mos_std` the standard
+    deviation of the ratings about it. `split_of` maps the stem of a reference's file name to its split (empty
+    where it has none). Pictures that exist already are kept, so a broken run is resumed by running it again;
+    `meta.csv` is written last and covers exactly `references`. One process per CPU core unless `workers` says
+    otherwise; in a script, call this under `if __name__ == "__main__":`.
+    """
+    _check_sources(references)
+    cells = read_kadid_cells(ratings_csv)
+    missing = [(number, level) for number in KADID10K for level in LEVELS if (number, level) not in cells]
+    if missing:
+        raise ValueError(
+            f"{ratings_csv} has no rating for type {missing[0][0]}, level {missing[0][1]}; "
+            "use the complete KADID-10k table (25 types x 5 levels)"
+        )
+    jobs = [_Job(path, out, "KADID-10k", tuple(KADID10K), image_format, seed) for path in references]
+    _run(jobs, workers, progress)
+
+    splits = split_of or {}
+    rows = (
+        (
+            f"ref/{path.stem}.{image_format}",
+            f"dist/{_dist_name(path.stem, number, level, image_format)}",
+            f"{mean:.6f}",
+            f"{deviation:.6f}",
+            number,
+            level,
+            splits.get(path.stem, ""),
+        )
+        for path in references
+        for (number, level), (mean, deviation) in sorted(cells.items())
+    )
+    return _write_meta(out / "meta.csv", rows)
+
+
+def build_tid2013(
+    kodak: Path,
+    out: Path,
+    *,
+    ratings_csv: Path,
+    types: Iterable[int] = tuple(TID2013_EXACT),
+    image_format: ImageFormat = "png",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Re-make TID2013's references 1..24 and their distorted versions and return the path of `meta.csv`.
+
+    `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright. `mos` is
+    each picture's own rating, `mos_std` stays empty and `split` is "test": nothing made from Kodak is for
+    training. Resumes like `build_kadid`.
+    """
+    types = tuple(types)
+    unknown = sorted(set(types) - set(TID2013_EXACT))
+    if unknown:
+        raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from {sorted(TID2013_EXACT)}")
+    ratings = {
+        (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
+        for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
+    }
+    sources = _kodak_sources(kodak)
+    numbers = range(1, len(TID2013_CROPS) + 1)
+    wanted = [(number, kind, level) for number in numbers for kind in types for level in LEVELS]
+    for key in wanted:
+        if key not in ratings:
+            raise ValueError(
+                f"{ratings_csv} has no rating for reference {key[0]}, type {key[1]}, level {key[2]}; "
+                "use the complete TID2013 table"
+            )
+    jobs = [
+        _Job(sources[number], out, "TID2013", types, image_format, seed,
+             (*TID2013_CROPS[number - 1], *TID2013_CROP_SIZE))
+        for number in numbers
+    ]  # fmt: skip
+    _run(jobs, workers, progress)
+
+    rows = (
+        (
+            f"ref/{sources[number].stem}.{image_format}",
+            f"dist/{_dist_name(sources[number].stem, kind, level, image_format)}",
+            f"{ratings[number, kind, level]:.6f}",
+            "",
+            kind,
+            level,
+            "test",
+        )
+        for number, kind, level in wanted
+    )
+    return _write_meta(out / "meta.csv", rows)
+
+
+def read_kadid_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
+    """Mean and standard deviation of `quality` over the references, for every (type, level) of the table."""
+    qualities: dict[tuple[int, int], list[float]] = {}
+    for row in _read_table(path, ("type", "level", "quality")):
+        qualities.setdefault((int(row["type"]), int(row["level"])), []).append(float(row["quality"]))
+    return {cell: (float(np.mean(values)), float(np.std(values))) for cell, values in qualities.items()}
+
+
+def random_generator(seed: int, stem: str, number: int, level: int) -> np.random.Generator:
+    """The generator of one picture: the same on every machine and whatever else is made in the same run."""
+    digest = hashlib.sha256(f"{stem}/{number}/{level}".encode()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"ratings table {path} not found; pass the CSV with columns {', '.join(columns)}"
+        )
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        absent = [column for column in columns if column not in (reader.fieldnames or ())]
+        if absent:
+            raise ValueError(f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}")
+        return list(reader)
+
+
+def _check_sources(references: Sequence[Path]) -> None:
+    if not references:
+        raise ValueError("no reference photographs given; pass at least one image file")
+    stems: dict[str, Path] = {}
+    for path in references:
+        if not path.is_file():
+            raise FileNotFoundError(f"reference photograph {path} not found; check the path")
+        if path.stem in stems:
+            raise ValueError(
+                f"{stems[path.stem]} and {path} share the name {path.stem!r} and would overwrite each other; "
+                "rename one"
+            )
+        stems[path.stem] = path
+
+
+def _kodak_sources(folder: Path) -> dict[int, Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"Kodak folder {folder} not found; pass the folder that holds kodim01 to kodim24"
+        )
+    sources = {}
+    for number in range(1, len(TID2013_CROPS) + 1):
+        found = sorted(folder.glob(f"kodim{number:02d}.*"))
+        if not found:
+            raise FileNotFoundError(f"{folder} has no kodim{number:02d}; put all 24 Kodak photographs there")
+        sources[number] = found[0]
+    return sources
+
+
+def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -> None:
+    if jobs[0].image_format not in _FORMATS:
+        raise ValueError(f"image format {jobs[0].image_format!r} is not lossless here; choose png or bmp")
+    for folder in ("ref", "dist"):
+        (jobs[0].out / folder).mkdir(parents=True, exist_ok=True)
+    count = min(workers or os.cpu_count() or 1, len(jobs))
+    if count == 1:
+        for done, job in enumerate(jobs, 1):
+            _make_reference(job)
+            if progress:
+                progress(done, len(jobs))
+        return
+    # Forking a process that has already started threads (PyTorch, OpenCV) can hang; spawning cannot.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=partial(cv2.setNumThreads, 1)) as pool:
+        for done, _ in enumerate(pool.map(_make_reference, jobs), 1):
+            if progress:
+                progress(done, len(jobs))
+
+
+def _make_reference(job: _Job) -> None:
+    stem = job.source.stem
+    registry: dict[int, Distortion] = _DATABASES[job.database]
+    targets = {
+        (number, level): job.out / "dist" / _dist_name(stem, number, level, job.image_format)
+        for number in job.types
+        for level in LEVELS
+    }
+    missing = {key: target for key, target in targets.items() if not target.exists()}
+    reference = job.out / "ref" / f"{stem}.{job.image_format}"
+    if not missing and reference.exists():
+        return
+    image = _load(job.source, job.crop)
+    for (number, level), target in missing.items():
+        rng = random_generator(job.seed, stem, number, level)
+        _save(registry[number].apply(image, level, rng), target)
+    if not reference.exists():
+        _save(image, reference)
+
+
+def _load(path: Path, crop: tuple[int, int, int, int] | None) -> Image:
+    with PillowImage.open(path) as picture:
+        rgb = picture.convert("RGB")
+    if crop is not None:
+        left, top, width, height = crop
+        if rgb.width < left + width or rgb.height < top + height:
+            raise ValueError(
+                f"{path} is {rgb.width}x{rgb.height}, too small for the crop {width}x{height} "
+                f"at ({left}, {top}); use the original Kodak photographs, portrait ones upright"
+            )
+        rgb = rgb.crop((left, top, left + width, top + height))
+    return from_uint8(np.asarray(rgb))
+
+
+def _save(image: Image, path: Path) -> None:
+    # A killed run must not leave half a picture under the final name, which resuming would keep.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    options = {"compress_level": 1} if path.suffix == ".png" else {}
+    PillowImage.fromarray(to_uint8(image)).save(temporary, format=path.suffix[1:].upper(), **options)
+    temporary.replace(path)
+
+
+def _dist_name(stem: str, number: int, level: int, image_format: str) -> str:
+    return f"{stem}_{number:02d}_{level}.{image_format}"
+
+
+def _write_meta(path: Path, rows: Iterable[tuple[object, ...]]) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    temporary.replace(path)
+    return path

@@ -1,0 +1,1 @@
+"""What runs a model: `onnx` (default on a CPU) and `torch` (GPU and gradients), with the same results."""

@@ -1,0 +1,98 @@
+"""ONNX Runtime: features in horizontal bands, then the network on the whole pyramid.
+
+The features are local, so bands that overlap by the window's halo give the same maps as the whole picture
+at a fraction of the memory; the network sees the whole picture and needs no tiles.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from birqa.engines.base import Parts
+from birqa.images import to_float
+from birqa.model import Model, ModelError
+
+HALO = 5
+MAPS = 6
+# Rows of a band: small enough to stay in the processor's cache, large enough to amortise the call.
+BAND_PIXELS = 2**18
+
+
+class OnnxEngine:
+    """Runs `model` on a CPU with `threads` threads (all cores when None)."""
+
+    def __init__(self, model: Model, threads: int | None = None) -> None:
+        self.config = model.config
+        self.features = _session(model, "features.onnx", {}, threads)
+        self.network = _session(model, "network.onnx", model.tensors, threads)
+        self.run_options = ort.RunOptions()
+        # Leaves out the nodes that serve only the explanation when just the score is asked for.
+        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
+        return float(self._run(dist, ref, ["score"])[0][0])
+
+    def explain(self, dist: np.ndarray, ref: np.ndarray) -> Parts:
+        levels = range(1, self.config.levels) if self.config.csram else range(0)
+        maps = [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
+        names = ["score", "level_score", "reliability", "quality", *maps]
+        score, level_score, reliability, quality, *rest = self._run(dist, ref, names)
+        rest = [value[0, 0] for value in rest]
+        half = len(rest) // 2
+        return Parts(float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0])
+
+    def _run(self, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
+        feed["size"] = np.array(dist.shape[:2], np.float32)
+        result: list[np.ndarray] = self.network.run(outputs, feed)
+        return result
+
+    def pyramid(self, dist: np.ndarray, ref: np.ndarray) -> list[np.ndarray]:
+        """Feature maps of each level l, float32 (1, 6, H / 2^l, W / 2^l) of the padded picture."""
+        multiple, levels = self.config.multiple, self.config.levels
+        height, width = (-(-side // multiple) * multiple for side in dist.shape[:2])
+        margin = [(HALO, HALO + height - dist.shape[0]), (HALO, HALO + width - dist.shape[1]), (0, 0)]
+        padded = [np.pad(image, margin, mode="edge") for image in (dist, ref)]
+        pyramid = [
+            np.empty((1, MAPS, height >> level, width >> level), np.float32) for level in range(levels)
+        ]
+        names = [f"maps_{level}" for level in range(levels)]
+        rows = max(1, BAND_PIXELS // (width * multiple)) * multiple
+        for top in range(0, height, rows):
+            bottom = min(top + rows, height)
+            bands = [_planes(image[top : bottom + 2 * HALO]) for image in padded]
+            maps = self.features.run(names, {"dist": bands[0], "ref": bands[1]})
+            for level, part in enumerate(maps):
+                pyramid[level][:, :, top >> level : bottom >> level] = part
+        return pyramid
+
+
+def _planes(image: np.ndarray) -> np.ndarray:
+    """(H, W, 3) -> float32 (1, 3, H, W) in [0, 1]."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))[None]
+    return to_float(planes) if planes.dtype == np.uint8 else planes
+
+
+def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or _cores()
+    options.log_severity_level = 3
+    # A picture's size decides the buffers; keeping the pattern of each size would only cost memory.
+    options.enable_mem_pattern = False
+    values = [ort.OrtValue.ortvalue_from_numpy(value) for value in tensors.values()]
+    if tensors:
+        options.add_external_initializers(list(tensors), values)
+    try:
+        return ort.InferenceSession(
+            (model.folder / file).read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except FileNotFoundError:
+        raise ModelError(
+            f"{model.folder} has no {file}: use engine='torch', or make it with `birqa export`."
+        ) from None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,56 @@
+"""PyTorch: gradients and GPUs."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from birqa.engines.base import Parts
+from birqa.images import to_float
+from birqa.model import Model, ModelError
+from birqa.network.birqa import BiRQA
+
+
+def load_module(model: Model, device: str = "cpu") -> BiRQA:
+    """The model as a frozen `BiRQA` module in evaluation mode."""
+    module = BiRQA(model.config)
+    tensors = {name: torch.from_numpy(value) for name, value in model.tensors.items()}
+    try:
+        module.network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"{model.folder}: the weights do not fit the configuration ({error}).") from None
+    return module.eval().requires_grad_(False).to(device)
+
+
+class TorchEngine:
+    """Runs `model` on `device`; `batch` takes tensors and keeps gradients."""
+
+    def __init__(self, model: Model, device: str = "cpu", threads: int | None = None) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = torch.device(device)
+        self.module = load_module(model, device)
+
+    def batch(self, dist: Tensor, ref: Tensor) -> Tensor:
+        """(N, 3, H, W) float in [0, 1] -> (N,)."""
+        scores: Tensor = self.module(dist.to(self.device), ref.to(self.device))
+        return scores
+
+    def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(self.module(self._tensor(dist), self._tensor(ref)))
+
+    def explain(self, dist: np.ndarray, ref: np.ndarray) -> Parts:
+        with torch.no_grad():
+            parts = self.module.explain(self._tensor(dist), self._tensor(ref))
+        return Parts(
+            float(parts.score),
+            parts.level_score[0].cpu().numpy(),
+            parts.reliability[0].cpu().numpy(),
+            [value[0, 0].cpu().numpy() for value in parts.strength],
+            [value[0, 0].cpu().numpy() for value in parts.confidence],
+            parts.quality[0, 0].cpu().numpy(),
+        )
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        planes = to_float(image) if image.dtype == np.uint8 else image
+        return torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)))[None].to(self.device)

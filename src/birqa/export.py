@@ -1,0 +1,190 @@
+"""Writing a trained module as a model folder, and as one self-contained ONNX file."""
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto, TensorProto
+from safetensors.numpy import save
+from torch import Tensor, nn
+
+from birqa.features.maps import HALO, FeatureMaps
+from birqa.model import FORMAT, PREPROCESSING, Model, self_test_pair
+from birqa.network.birqa import BiRQA, Explanation, Network
+from birqa.network.config import BiRQAConfig
+
+OPSET = 18
+
+
+def level_names(config: BiRQAConfig) -> list[str]:
+    return [f"maps_{level}" for level in range(config.levels)]
+
+
+class _Features(nn.Module):
+    def __init__(self, config: BiRQAConfig) -> None:
+        super().__init__()
+        self.maps = FeatureMaps(
+            config.levels, "soft" if config.lbp == "soft" else "hard", config.lbp_temperature
+        )
+
+    def forward(self, dist: Tensor, ref: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.maps(dist, ref))
+
+
+class _Explained(nn.Module):
+    """The network with its explanation as a flat tuple, as a graph needs it."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        parts: Explanation = self.network(list(inputs[:-1]), inputs[-1], explain=True)
+        return (
+            parts.score,
+            parts.level_score,
+            parts.reliability,
+            parts.quality,
+            *parts.strength,
+            *parts.confidence,
+        )
+
+
+def _trace(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> ModelProto:
+    buffer = io.BytesIO()
+    spatial = [
+        name for name in (*inputs, *outputs) if name not in ("size", "score", "level_score", "reliability")
+    ]
+    with warnings.catch_warnings(), torch.no_grad():
+        # The tracer warns of every shape it reads and of its own age; the parity tests watch what it writes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module.eval(),
+            example,
+            buffer,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=OPSET,
+            do_constant_folding=False,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in spatial},
+        )
+    return onnx.load_model_from_string(buffer.getvalue())
+
+
+def features_graph(config: BiRQAConfig) -> ModelProto:
+    """dist, ref (1, 3, H + 10, W + 10) -> maps_0.. (1, 6, H / 2^l, W / 2^l)."""
+    side = 2 * config.multiple
+    example = torch.rand(2, 1, 3, side + 2 * HALO, side + config.multiple + 2 * HALO)
+    return _trace(_Features(config), (example[0], example[1]), ["dist", "ref"], level_names(config))
+
+
+def network_graph(config: BiRQAConfig) -> ModelProto:
+    """maps_0.., size (2,) -> score and every part of `Explanation`, without the values of the weights.
+
+    The weights are named as in `Network.state_dict()` and declared external.
+    """
+    # The exporter merges weights of equal value; fresh random ones are all different.
+    network = Network(config)
+    for parameter in network.parameters():
+        nn.init.uniform_(parameter)
+    side = 2 * config.multiple
+    maps = [
+        torch.rand(1, 6, side >> level, (side + config.multiple) >> level) for level in range(config.levels)
+    ]
+    levels = range(1, config.levels) if config.csram else range(0)
+    outputs = ["score", "level_score", "reliability", "quality"]
+    outputs += [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
+    size = torch.tensor([float(side), float(side + config.multiple)])
+    model = _trace(_Explained(network), (*maps, size), [*level_names(config), "size"], outputs)
+
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.removeprefix("network.")
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = name.removeprefix("network.")
+    weights = set(network.state_dict())
+    lost = weights - {tensor.name for tensor in model.graph.initializer}
+    if lost:
+        raise RuntimeError(f"the exporter lost weights: {', '.join(sorted(lost))}")
+    for tensor in model.graph.initializer:
+        if tensor.name in weights:
+            tensor.ClearField("raw_data")
+            tensor.data_location = TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="weights.safetensors")
+    return model
+
+
+def save_model(
+    module: BiRQA, folder: Path, *, name: str, version: str, card: dict[str, Any], half: bool = True
+) -> None:
+    """Write a model folder that `create_metric(folder)` takes; an existing one is replaced as a whole.
+
+    `half` stores float16, which halves the file; the self-test score is that of the stored weights.
+    """
+    module = module.eval().cpu()
+    stored = {key: value.numpy() for key, value in module.network.state_dict().items()}
+    if half:
+        stored = {key: value.astype(np.float16) for key, value in stored.items()}
+        module.network.load_state_dict(
+            {key: torch.from_numpy(v.astype(np.float32)) for key, v in stored.items()}
+        )
+    weights = save(stored)
+    pair = (torch.from_numpy(image.transpose(2, 0, 1).copy())[None] / 255 for image in self_test_pair())
+    with torch.no_grad():
+        self_test = float(module(*pair))
+    record = {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "preprocessing": PREPROCESSING,
+        "config": module.config.to_dict(),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+        "parameters": sum(value.size for value in stored.values()),
+        "self_test": self_test,
+        "card": card,
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        new = Path(beside) / "model"
+        new.mkdir()
+        (new / "weights.safetensors").write_bytes(weights)
+        (new / "model.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        (new / "features.onnx").write_bytes(features_graph(module.config).SerializeToString())
+        (new / "network.onnx").write_bytes(network_graph(module.config).SerializeToString())
+        if folder.exists():
+            os.replace(folder, Path(beside) / "old")
+        os.replace(new, folder)
+
+
+def export_onnx(model: Model, out: Path) -> list[Path]:
+    """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
+
+    Pad the pictures by repeating their edges: down and right to a multiple of 32, then by 5 pixels on every
+    side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size`
+    = (height, width) before padding, to network.onnx.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network = network_graph(model.config)
+    for tensor in network.graph.initializer:
+        if tensor.name in model.tensors:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(model.tensors[tensor.name], tensor.name))
+    written = []
+    for name, graph in (("features", features_graph(model.config)), ("network", network)):
+        path = out / f"{name}.onnx"
+        part = path.with_suffix(".part")
+        part.write_bytes(graph.SerializeToString())
+        part.replace(path)
+        written.append(path)
+    return written

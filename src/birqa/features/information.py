@@ -1,0 +1,27 @@
+"""Local information content.
+
+Source: the information-content weight of Wang and Li, "Information content weighting for perceptual image
+quality assessment", IEEE TIP 2011, in its older scalar form. The paper calls the map both "variance of pixel
+intensities" and "gradient magnitude"; this form is our default.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from birqa.features.ssim import LocalStatistics
+
+NOISE_VARIANCE = 0.4 / 255**2
+# The largest variance of a [0, 1] signal is 1/4, which bounds the map; dividing by the bound gives [0, 1].
+BOUND_BITS = 2 * 15.312
+
+
+def information_map(local: LocalStatistics) -> Tensor:
+    """w = log2((1 + s_x^2 / C)(1 + s_y^2 / C)), C = 0.4 on the 0..255 scale, divided by its largest value.
+
+    Gives (N, 1, H, W) in [0, 1]; 0 where both pictures are flat.
+    """
+    # Rounding can leave a variance just below zero on flat regions.
+    ref_ratio = F.relu(local.ref_variance) / NOISE_VARIANCE
+    dist_ratio = F.relu(local.dist_variance) / NOISE_VARIANCE
+    return torch.log2((1 + ref_ratio) * (1 + dist_ratio)) / BOUND_BITS

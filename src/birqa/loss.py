@@ -1,0 +1,43 @@
+"""BiRQA as a training loss."""
+
+from birqa.metric import require_torch
+
+require_torch()
+
+from pathlib import Path  # noqa: E402
+from typing import Literal  # noqa: E402
+
+from torch import Tensor, nn  # noqa: E402
+
+from birqa.engines.torch import load_module  # noqa: E402
+from birqa.metric import _check_tensors  # noqa: E402
+from birqa.registry import find_model  # noqa: E402
+
+
+class BiRQALoss(nn.Module):
+    """1 - score: 0 for identical pictures, lower is better, differentiable in `dist`.
+
+    The hard LBP comparison is differentiated through its soft form (straight-through). The weights are
+    frozen. Follows `module.to(device)`.
+    """
+
+    def __init__(
+        self, name: str | Path = "birqa", reduction: Literal["mean", "sum", "none"] = "mean"
+    ) -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction={reduction!r} is not known: use 'mean', 'sum' or 'none'.")
+        self.reduction = reduction
+        self.metric = load_module(find_model(name))
+
+    def forward(self, dist: Tensor, ref: Tensor) -> Tensor:
+        """RGB (N, 3, H, W) in [0, 1] each -> a scalar, or (N,) with reduction="none".
+
+        Raises ValueError for a wrong range, shape or size. A network's output that may leave [0, 1] is to be
+        clamped first.
+        """
+        dist, ref = _check_tensors(dist, ref)
+        damage: Tensor = 1 - self.metric(dist, ref)
+        if self.reduction == "none":
+            return damage
+        return damage.mean() if self.reduction == "mean" else damage.sum()

@@ -1,0 +1,283 @@
+"""What a metric is, to a person with two pictures."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from birqa.engines.base import Engine
+from birqa.images import load_image, to_float
+from birqa.model import Model
+from birqa.registry import find_model, list_models
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EngineName = Literal["auto", "onnx", "torch"]
+Picture = "str | Path | PIL.Image.Image | np.ndarray"
+MINIMUM_SIDE = 32
+NEEDS_TORCH = 'this needs PyTorch: pip install "birqa[torch]".'
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a score means."""
+
+    name: str
+    """name.tag."""
+    version: str
+    higher_is_better: bool = True
+    range: tuple[float, float] = (0.0, 1.0)
+    identity: float = 1.0
+    """The score of two identical pictures; nothing scores above it."""
+    minimum_side: int = MINIMUM_SIDE
+
+
+@dataclass(frozen=True)
+class ScoreExplanation:
+    """One score and what it is made of. L levels, fine to coarse."""
+
+    score: float
+    level_score: np.ndarray
+    """(L,), in (0, 1]."""
+    reliability: np.ndarray
+    """(L,), sums to 1; the score is the sum of `contribution`."""
+    quality_map: np.ndarray
+    """(H, W) float32 in (0, 1]: 1 where nothing is seen to differ, lower where the damage is."""
+    strength: list[np.ndarray]
+    """CSRAM strength of levels 1..L-1, (h_l, w_l) >= 0: how much the finer level adds there."""
+    confidence: list[np.ndarray]
+    """CSRAM confidence of levels 1..L-1, (h_l, w_l) in (0, 1)."""
+
+    @property
+    def contribution(self) -> np.ndarray:
+        """(L,): what each level adds to the score."""
+        return self.reliability * self.level_score
+
+
+class FullReferenceMetric:
+    """Scores distorted pictures against their references; made by `create_metric`."""
+
+    def __init__(self, model: Model, engine_name: str, device: str, threads: int | None, grad: bool) -> None:
+        self.model = model
+        self.info = MetricInfo(model.name, model.version)
+        self.settings: dict[str, Any] = {"engine": engine_name, "device": device}
+        self.grad = grad
+        self.engine: Engine
+        if engine_name == "onnx":
+            from birqa.engines.onnx import OnnxEngine
+
+            self.engine = OnnxEngine(model, threads)
+        else:
+            from birqa.engines.torch import TorchEngine
+
+            self.engine = TorchEngine(model, device, threads)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in self.settings.items())
+        return f"{self.info.name} {self.info.version} ({settings})"
+
+    def __call__(self, dist: Any, ref: Any) -> Any:
+        """Scores (N,), 1.0 for identical pictures, lower for worse ones.
+
+        Args:
+            dist: the distorted picture(s): a path, a Pillow image, an array (H, W, 3) or (N, H, W, 3), a
+                tensor (N, 3, H, W), or a list of paths, images and arrays. uint8, or float in [0, 1].
+            ref: the reference(s), as many as `dist` or a single one.
+
+        Returns:
+            A tensor on the device of `dist` for tensors, else a float32 array.
+
+        Raises:
+            ValueError: wrong range, channels or sizes, with the mend; `ImageError` for files.
+        """
+        if _is_tensor(dist) or _is_tensor(ref):
+            return self._call_tensors(dist, ref)
+        pairs = _pairs(dist, ref)
+        return np.array([self.engine.score(d, r) for d, r in pairs], np.float32)
+
+    def explain(self, dist: Any, ref: Any) -> ScoreExplanation:
+        """The parts of one pair's score; arguments as for a call, one picture each."""
+        if _is_tensor(dist) or _is_tensor(ref):
+            dist, ref = (_from_tensors(x) for x in _check_tensors(dist, ref))
+        pairs = _pairs(dist, ref)
+        if len(pairs) != 1:
+            raise ValueError(f"explain takes one pair at a time, but {len(pairs)} were given.")
+        dist, ref = pairs[0]
+        parts = self.engine.explain(dist, ref)
+        return ScoreExplanation(
+            parts.score,
+            parts.level_score,
+            parts.reliability,
+            _enlarge(parts.quality, self.model.config.patch, dist.shape[:2]),
+            parts.strength,
+            parts.confidence,
+        )
+
+    def _call_tensors(self, dist: Any, ref: Any) -> "Tensor":
+        dist, ref = _check_tensors(dist, ref)
+        import torch
+
+        if self.settings["engine"] == "onnx":
+            pairs = zip(_from_tensors(dist), _from_tensors(ref), strict=True)
+            return torch.tensor([self.engine.score(d, r) for d, r in pairs], device=dist.device)
+        with torch.set_grad_enabled(self.grad and torch.is_grad_enabled()):
+            scores: Tensor = self.engine.batch(dist, ref).to(dist.device)  # type: ignore[attr-defined]
+            return scores
+
+
+def create_metric(
+    name: str | Path = "birqa",
+    *,
+    engine: EngineName = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+    grad: bool = False,
+) -> FullReferenceMetric:
+    """A metric by name ("birqa"), name.tag ("birqa.kadid"), or folder with weights.
+
+    Args:
+        engine: "onnx" (CPU, no PyTorch needed), "torch" (GPU, gradients), or "auto": torch where a GPU or
+            gradients are asked for, else onnx.
+        device: for torch, for example "cuda"; default "cpu".
+        threads: CPU threads; default all cores.
+        grad: let gradients flow to `dist` (needs torch and tensors).
+
+    Raises:
+        ValueError: unknown name or engine. ImportError: torch is asked for but not installed.
+    """
+    if engine not in ("auto", "onnx", "torch"):
+        raise ValueError(f"engine={engine!r} is not known: use 'auto', 'onnx' or 'torch'.")
+    device = device or "cpu"
+    chosen = engine if engine != "auto" else "torch" if grad or device != "cpu" else "onnx"
+    if chosen == "onnx" and (grad or device != "cpu"):
+        raise ValueError("the onnx engine runs on the CPU without gradients: use engine='torch'.")
+    if chosen == "torch":
+        require_torch()
+    return FullReferenceMetric(find_model(name), chosen, device, threads, grad)
+
+
+def list_metrics() -> list[str]:
+    """name.tag of every metric in the package."""
+    return [model.name for model in list_models()]
+
+
+def require_torch() -> None:
+    """Raises ImportError, in one sentence, where PyTorch is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise ImportError(NEEDS_TORCH) from None
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
+    """Float tensors (N, 3, H, W) in [0, 1] of one shape."""
+    import torch
+
+    if not (_is_tensor(dist) and _is_tensor(ref)):
+        raise ValueError("dist is a tensor and ref is not, or the other way round: give both in one form.")
+    checked = []
+    for label, value in (("dist", dist), ("ref", ref)):
+        if value.ndim != 4 or value.shape[1] != 3:
+            raise ValueError(
+                f"{label} has shape {tuple(value.shape)}, but RGB tensors (N, 3, H, W) are needed: "
+                "add a batch dimension, move channels first, or repeat a grey channel three times."
+            )
+        if value.dtype == torch.uint8:
+            value = value.float() / 255
+        elif not value.is_floating_point():
+            raise ValueError(f"{label} is {value.dtype}: convert it to uint8, or to float in [0, 1].")
+        else:
+            _check_range(label, float(value.detach().min()), float(value.detach().max()))
+        checked.append(value.float().clamp(0, 1))
+    _check_sizes(checked[0].shape[-2:], checked[1].shape[-2:])
+    if checked[1].shape[0] != checked[0].shape[0]:
+        if checked[1].shape[0] != 1:
+            raise ValueError(
+                f"{checked[0].shape[0]} distorted pictures but {checked[1].shape[0]} references."
+            )
+        checked[1] = checked[1].expand_as(checked[0])
+    return checked[0], checked[1]
+
+
+def _from_tensors(images: "Tensor") -> list[np.ndarray]:
+    return list(images.detach().cpu().permute(0, 2, 3, 1).numpy())
+
+
+def _pairs(dist: Any, ref: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    dists, refs = _pictures("dist", dist), _pictures("ref", ref)
+    if len(refs) == 1:
+        refs = refs * len(dists)
+    if len(refs) != len(dists):
+        raise ValueError(f"{len(dists)} distorted pictures but {len(refs)} references: give as many, or one.")
+    for d, r in zip(dists, refs, strict=True):
+        _check_sizes(d.shape[:2], r.shape[:2])
+    return list(zip(dists, refs, strict=True))
+
+
+def _pictures(label: str, value: Any) -> list[np.ndarray]:
+    if isinstance(value, np.ndarray):
+        if value.ndim == 4:
+            return [_picture(label, item) for item in value]
+        return [_picture(label, value)]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_picture(label, item) for item in value]
+    return [_picture(label, value)]
+
+
+def _picture(label: str, value: Any) -> np.ndarray:
+    """One picture as uint8, or float32 in [0, 1], (H, W, 3)."""
+    if not isinstance(value, np.ndarray):
+        return load_image(value)
+    if value.ndim != 3 or value.shape[2] != 3:
+        raise ValueError(
+            f"{label} has shape {value.shape}, but RGB arrays (H, W, 3) are needed: "
+            "move channels last, drop alpha, or repeat a grey channel three times."
+        )
+    if value.dtype == np.uint8:
+        return value
+    if value.dtype.kind == "f":
+        _check_range(label, float(value.min()), float(value.max()))
+        return np.clip(value, 0, 1).astype(np.float32)
+    try:
+        return to_float(value)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
+
+
+def _check_range(label: str, low: float, high: float) -> None:
+    # Written so that NaN fails.
+    if not (low >= -1e-6 and high <= 1 + 1e-6):
+        raise ValueError(
+            f"{label} has values from {low:g} to {high:g}, but floats must lie in [0, 1]: "
+            "divide 0..255 data by 255, map [-1, 1] data by (x + 1) / 2, clamp overshoot."
+        )
+
+
+def _check_sizes(dist: Sequence[int], ref: Sequence[int]) -> None:
+    if tuple(dist) != tuple(ref):
+        raise ValueError(
+            f"the distorted picture is {dist[1]}x{dist[0]} and the reference {ref[1]}x{ref[0]}: "
+            "they must have one size; resize one of them on purpose (--resize on the command line)."
+        )
+    if min(dist) < MINIMUM_SIDE:
+        raise ValueError(
+            f"the pictures are {dist[1]}x{dist[0]}, but each side must be at least {MINIMUM_SIDE} pixels."
+        )
+
+
+def _enlarge(grid: np.ndarray, factor: int, size: tuple[int, int]) -> np.ndarray:
+    """Bilinear, then cut to the picture without its padding."""
+    from PIL import Image
+
+    height, width = grid.shape
+    image = Image.fromarray(grid).resize((width * factor, height * factor), Image.Resampling.BILINEAR)
+    return np.asarray(image)[: size[0], : size[1]]

@@ -1,0 +1,102 @@
+"""A model on disk: one folder with its weights, its card and its graphs.
+
+weights.safetensors   the trained tensors, one file for every engine
+model.json            name.tag, configuration, sha256 of the weights, card, self-test
+features.onnx         pictures -> feature pyramid; holds no weights
+network.onnx          feature pyramid -> score; takes its weights from weights.safetensors
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from birqa.network.config import BiRQAConfig
+
+FORMAT = 1
+# What is done to pictures before the network; stored beside the weights and required to match at load.
+PREPROCESSING = "rgb-unit-range, replicate padding, features at full resolution"
+
+
+class ModelError(ValueError):
+    """A model folder cannot be used; the message says why and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checked model folder. `name` is name.tag, for example birqa.kadid."""
+
+    folder: Path
+    name: str
+    version: str
+    config: BiRQAConfig
+    sha256: str
+    card: dict[str, Any]
+    self_test: float
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The weights as float32, whatever the precision they are stored in."""
+        from safetensors.numpy import load
+
+        data = (self.folder / "weights.safetensors").read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise ModelError(
+                f"{self.folder}: weights.safetensors is not the file that model.json describes; "
+                "fetch or train the model again."
+            )
+        return {name: value.astype(np.float32) for name, value in load(data).items()}
+
+
+def load_model(folder: Path) -> Model:
+    """Read and check `folder`. Raises ModelError for a missing file, a foreign format or a damaged record."""
+    path = folder / "model.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is not a model folder: it has no model.json.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is damaged ({error}); fetch or train the model again.") from None
+    if record.get("format") != FORMAT or record.get("preprocessing") != PREPROCESSING:
+        raise ModelError(
+            f"{path} was written for another release of birqa; install the release that made it."
+        )
+    try:
+        return Model(
+            folder=folder,
+            name=record["name"],
+            version=record["version"],
+            config=BiRQAConfig.from_dict(record["config"]),
+            sha256=record["sha256"],
+            card=record["card"],
+            self_test=record["self_test"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is incomplete ({error}); fetch or train the model again.") from None
+
+
+def self_test_pair() -> tuple[np.ndarray, np.ndarray]:
+    """A fixed (dist, ref), uint8 (96, 131, 3): smooth colour waves and texture, coarsely quantised."""
+    rows, columns = np.mgrid[0:96, 0:131].astype(np.float64)
+    waves = [
+        np.sin(rows / 7 + k) + np.cos(columns / 5 - 2 * k) + np.sin(rows * columns / 90) for k in range(3)
+    ]
+    ref = np.rint(127.5 + 40 * np.stack(waves, axis=2)).astype(np.uint8)
+    return ref // 24 * 24 + 12, ref
+
+
+def check_self_test(
+    model: Model, score: Callable[[np.ndarray, np.ndarray], float], tolerance: float = 1e-3
+) -> None:
+    """Raises ModelError unless `score(dist, ref)` gives the self-test score stored with the weights."""
+    got = score(*self_test_pair())
+    if not abs(got - model.self_test) <= tolerance:
+        raise ModelError(
+            f"{model.name} scores {got:.5f} on its self-test where {model.self_test:.5f} is expected: "
+            "this engine does not compute what was trained; try another engine."
+        )

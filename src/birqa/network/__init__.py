@@ -1,0 +1,1 @@
+"""The BiRQA network. Import the submodules; only `config` is free of torch."""

@@ -1,0 +1,160 @@
+"""BiRQA: feature pyramid -> fusion -> CSRAM bottom-up -> SCGB top-down -> reliability-aware head.
+
+Source: "BiRQA: Bidirectional Robust Quality Assessment for Images" (Gushchin, Antsiferova, Vatolin, 2026).
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from birqa.features.maps import HALO, FeatureMaps
+from birqa.network.config import BiRQAConfig
+from birqa.network.csram import CSRAM
+from birqa.network.fusion import AdaptiveFusion, ResidualBlock
+from birqa.network.head import LevelHead
+from birqa.network.pooling import Coverage
+from birqa.network.scgb import SCGB
+
+MINIMUM_SIDE = 32
+
+
+class Explanation(NamedTuple):
+    """The score and its parts. N pictures, L levels from fine to coarse, grids h_l x w_l."""
+
+    score: Tensor
+    """(N,), in (0, 1]; sum over levels of reliability * level_score."""
+    level_score: Tensor
+    """(N, L), in (0, 1]."""
+    reliability: Tensor
+    """(N, L), weights that sum to 1."""
+    strength: list[Tensor]
+    """L - 1 CSRAM strength maps, (N, 1, h_l, w_l) >= 0, for levels 1..L-1 (empty without CSRAM)."""
+    confidence: list[Tensor]
+    """L - 1 CSRAM confidence maps in (0, 1), shaped as the strength maps."""
+    quality: Tensor
+    """(N, 1, h_0, w_0), in (0, 1]: reliability-weighted local score on the finest grid."""
+
+
+class Network(nn.Module):
+    """The trained part: feature pyramid -> score."""
+
+    def __init__(self, config: BiRQAConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = config.widths
+        self.fusion = nn.ModuleList(
+            AdaptiveFusion(width, config.patch, config.squeeze, blocks)
+            for width, blocks in zip(widths, config.blocks, strict=True)
+        )
+        steps = list(pairwise(widths))
+        self.csram = nn.ModuleList(CSRAM(fine, coarse) for fine, coarse in steps if config.csram)
+        self.scgb = nn.ModuleList(SCGB(fine, coarse) for fine, coarse in steps if config.scgb)
+        self.head = nn.ModuleList(
+            LevelHead(width, config.head_width, config.head_hidden, config.gem_power, config.reliability_head)
+            for width in widths
+        )
+        # Log of the damage at which half of the evidence is counted.
+        self.evidence_scale = nn.Parameter(torch.full((len(widths),), -4.0))
+        self.apply(_initialise)
+
+    def evidence(self, maps: Tensor) -> list[Tensor]:
+        """D / (D + k_l) on each level's grid; D = (1 - SSIM) + 10 |colour difference|^2 + LBP difference."""
+        mean = F.avg_pool2d(maps, self.config.patch)
+        square = F.avg_pool2d(maps * maps, self.config.patch)
+        damage = F.relu(mean[:, :1]) + mean[:, 5:] + 10 * square[:, 2:5].sum(1, keepdim=True)
+        evidence = []
+        for level in range(self.config.levels):
+            if level:
+                damage = F.avg_pool2d(damage, 2)
+            evidence.append(damage / (damage + torch.exp(self.evidence_scale[level])))
+        return evidence
+
+    def forward(self, pyramid: list[Tensor], size: Tensor, explain: bool = False) -> Tensor | Explanation:
+        """pyramid: level l (N, 6, H / 2^l, W / 2^l); size: (height, width) of the picture before padding.
+
+        Gives the scores (N,), or an `Explanation`.
+        """
+        config = self.config
+        features = [fusion(maps) for fusion, maps in zip(self.fusion, pyramid, strict=True)]
+        coverage = [
+            Coverage.of(size, feature.shape[-2], feature.shape[-1], config.patch * 2**level)
+            for level, feature in enumerate(features)
+        ]
+        strength, confidence = [], []
+        for level, csram in enumerate(self.csram):
+            features[level + 1], s, c = csram(features[level], features[level + 1])
+            strength.append(s)
+            confidence.append(c)
+        for level in reversed(range(len(self.scgb))):
+            features[level] = self.scgb[level](features[level], features[level + 1])
+
+        levels = [
+            head(feature, evidence, cover, explain)
+            for head, feature, evidence, cover in zip(
+                self.head, features, self.evidence(pyramid[0]), coverage, strict=True
+            )
+        ]
+        level_score = torch.stack([level.score for level in levels], dim=1)
+        logits = torch.stack([level.logit for level in levels], dim=1)
+        reliability = torch.softmax(logits, dim=1)
+        # The weights sum to 1 only up to rounding; the clamp keeps the top of the range exact.
+        score = torch.clamp((reliability * level_score).sum(1), max=1.0)
+        if not explain:
+            return score
+        quality = torch.zeros_like(levels[0].local_score)
+        for index, level in enumerate(levels):
+            local = F.interpolate(level.local_score, scale_factor=float(2**index), mode="bilinear")
+            quality = quality + reliability[:, index, None, None, None] * local
+        return Explanation(score, level_score, reliability, strength, confidence, quality.clamp(max=1.0))
+
+
+def _initialise(module: nn.Module) -> None:
+    """He initialisation; residual branches start near zero, and the levels start equally reliable."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, CSRAM | SCGB):
+        nn.init.normal_(module.value.weight, std=1e-2)
+    elif isinstance(module, ResidualBlock):
+        nn.init.normal_(module.second.weight, std=1e-2)
+    elif isinstance(module, LevelHead) and module.reliability:
+        nn.init.zeros_(module.reliability_out.weight)
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the edges: down and right to a multiple, then by the features' halo on every side."""
+    height, width = image.shape[-2:]
+    below, right = -height % multiple, -width % multiple
+    return F.pad(image, (HALO, HALO + right, HALO, HALO + below), mode="replicate")
+
+
+class BiRQA(nn.Module):
+    """The metric as a module: (dist, ref) RGB (N, 3, H, W) in [0, 1], H and W >= 32 -> scores (N,) in (0, 1].
+
+    1.0 means identical; higher is better. Differentiable in `dist`.
+    """
+
+    def __init__(self, config: BiRQAConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or BiRQAConfig()
+        self.features = FeatureMaps(self.config.levels, self.config.lbp, self.config.lbp_temperature)
+        self.network = Network(self.config)
+
+    def forward(self, dist: Tensor, ref: Tensor) -> Tensor:
+        scores: Tensor = self._run(dist, ref, explain=False)
+        return scores
+
+    def explain(self, dist: Tensor, ref: Tensor) -> Explanation:
+        """The score with its parts; see `Explanation`."""
+        explanation: Explanation = self._run(dist, ref, explain=True)
+        return explanation
+
+    def _run(self, dist: Tensor, ref: Tensor, explain: bool):  # type: ignore[no-untyped-def]
+        multiple = self.config.multiple
+        pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
+        size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
+        return self.network(pyramid, size, explain)

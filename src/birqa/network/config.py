@@ -1,0 +1,61 @@
+"""Every choice of the network, as one frozen record that is stored beside the weights."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class BiRQAConfig:
+    """Fields marked "ours" are defaults of this library where the paper leaves the choice open."""
+
+    widths: tuple[int, ...] = (32, 64, 128, 192)
+    """Channels of each pyramid level, fine to coarse (ours; the paper tells only the 5.5 M total)."""
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    """Residual 3x3 blocks after the fusion of each level (ours)."""
+    patch: int = 4
+    """Side of the non-overlapping patches that the pre-processing reads, in pixels of its level (ours)."""
+    squeeze: int = 4
+    """Reduction of the fusion's squeeze-and-excitation (ours)."""
+    head_width: int = 32
+    """Channels pooled at each level (ours)."""
+    head_hidden: int = 64
+    """Hidden units of the score and reliability perceptrons (ours)."""
+    gem_power: float = 3.0
+    """Initial power of the generalised-mean pooling (ours)."""
+    lbp: Literal["hard", "soft", "straight-through"] = "straight-through"
+    """LBP comparison: "straight-through" scores with the hard form and differentiates the soft one."""
+    lbp_temperature: float = 0.02
+    """Temperature of the soft LBP, in luma units (ours)."""
+    csram: bool = True
+    """Bottom-up exchange, fine to coarse; off for ablation."""
+    scgb: bool = True
+    """Top-down exchange, coarse to fine; off for ablation."""
+    reliability_head: bool = True
+    """GeM pooling and reliability weights; off for ablation (mean pooling, equal weights)."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
+            raise ValueError("widths and blocks must name the same number of levels, at least 2.")
+        if any(width % 8 for width in self.widths):
+            raise ValueError(f"widths={self.widths} must be multiples of 8.")
+
+    @property
+    def levels(self) -> int:
+        return len(self.widths)
+
+    @property
+    def multiple(self) -> int:
+        """Pictures are padded to a multiple of this many pixels: one cell of the coarsest level."""
+        return int(self.patch * 2 ** (self.levels - 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "BiRQAConfig":
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(f"the network configuration has unknown fields: {', '.join(unknown)}.")
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**values)

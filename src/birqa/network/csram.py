@@ -1,0 +1,41 @@
+"""Cross-Scale Residual Attention Module: fine cues lifted to the next coarser level.
+
+Source: BiRQA section 3.3; spatial attention after Woo et al. (CBAM), ECCV 2018.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Lifted(NamedTuple):
+    """Refined coarse features, and the one-channel strength (>= 0) and confidence (0..1) maps."""
+
+    features: Tensor
+    strength: Tensor
+    confidence: Tensor
+
+
+class CSRAM(nn.Module):
+    """m = Conv3x3([Down(F_fine); F_coarse]), M = sigmoid(Conv7x7([mean_c m; max_c m])), m^ = m * M,
+    S = softplus(W_S m^), C = sigmoid(W_C m^), V = W_V m^, F' = F_coarse + S * C * V.
+    """
+
+    def __init__(self, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.message = nn.Conv2d(fine + coarse, coarse, 3, padding=1)
+        self.spatial = nn.Conv2d(2, 1, 7, padding=3)
+        self.strength = nn.Conv2d(coarse, 1, 1)
+        self.confidence = nn.Conv2d(coarse, 1, 1)
+        self.value = nn.Conv2d(coarse, coarse, 1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Lifted:
+        """fine (N, C_f, 2h, 2w), coarse (N, C_c, h, w) -> features (N, C_c, h, w), maps (N, 1, h, w)."""
+        message = F.relu(self.message(torch.cat([F.avg_pool2d(fine, 2), coarse], dim=1)))
+        summary = torch.cat([message.mean(1, keepdim=True), message.amax(1, keepdim=True)], dim=1)
+        message = message * torch.sigmoid(self.spatial(summary))
+        strength = F.softplus(self.strength(message))
+        confidence = torch.sigmoid(self.confidence(message))
+        return Lifted(coarse + strength * confidence * self.value(message), strength, confidence)

@@ -1,0 +1,41 @@
+"""Pairs of pictures with human ratings, from a CSV."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RatedPair:
+    ref: Path
+    dist: Path
+    mos: float
+    split: str
+
+
+def read_rated_pairs(path: Path) -> list[RatedPair]:
+    """Columns ref, dist, mos (larger is better) and optionally split; paths are relative to the CSV.
+
+    Raises ValueError naming the missing column or the line that cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"ref", "dist", "mos"} - set(reader.fieldnames or [])
+        if missing:
+            raise ValueError(
+                f"{path}: the columns ref, dist and mos are needed; missing: {', '.join(sorted(missing))}."
+            )
+        pairs = []
+        for line, row in enumerate(reader, start=2):
+            try:
+                mos = float(row["mos"])
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.") from None
+            pairs.append(
+                RatedPair(
+                    path.parent / row["ref"], path.parent / row["dist"], mos, row.get("split") or "train"
+                )
+            )
+    if not pairs:
+        raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
+    return pairs

@@ -1,0 +1,21 @@
+"""Loss (5) of the paper: MSE + alpha (1 - PLCC)."""
+
+import torch
+from torch import Tensor
+
+
+def plcc(prediction: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
+    """Pearson's linear correlation of two vectors (N,), a scalar in [-1, 1]; 0 where one is constant."""
+    prediction = prediction - prediction.mean()
+    target = target - target.mean()
+    # eps under the root, so that the gradient stays finite for constant vectors.
+    norm = torch.sqrt((prediction * prediction).sum() * (target * target).sum() + eps**2)
+    return (prediction * target).sum() / norm
+
+
+def regression_loss(prediction: Tensor, target: Tensor, alpha: float = 1.0) -> Tensor:
+    """MSE + alpha (1 - PLCC) over a batch of scores and ratings (N,), both in [0, 1]; BiRQA eq. (5).
+
+    alpha is open in the paper; 1.0 is our default for ratings in [0, 1].
+    """
+    return torch.mean((prediction - target) ** 2) + alpha * (1 - plcc(prediction, target))

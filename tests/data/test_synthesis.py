@@ -1,0 +1,213 @@
+"""The data sets that are made from the distortions: files, labels, seeds and error messages."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birqa.data import synthesis
+from birqa.data.distortions import KADID10K, LEVELS
+from birqa.data.distortions._pixels import from_uint8, to_uint8
+from birqa.data.synthesis import build_kadid, build_tid2013, random_generator, read_kadid_cells
+
+SHARED = Path("/work/shared/data")
+
+
+def _photograph(path: Path, width: int = 40, height: int = 36) -> Path:
+    rng = np.random.default_rng(len(path.stem) + ord(path.stem[-1]))
+    small = Image.fromarray(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8))
+    small.resize((width, height), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def _table(path: Path, header: str, rows) -> Path:
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    return [_photograph(tmp_path / f"photo{name}.png") for name in "ab"]
+
+
+@pytest.fixture
+def ratings(tmp_path):
+    rows = (
+        (ref, kind, level, 1 - level / 10 - kind / 100 + (0.02 if ref == 2 else 0.0), 0.5)
+        for ref in (1, 2)
+        for kind in KADID10K
+        for level in LEVELS
+    )
+    return _table(tmp_path / "kadid.csv", "ref,type,level,quality,variance", rows)
+
+
+def _pictures(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "dist").iterdir())}
+
+
+def _meta(folder: Path) -> list[dict[str, str]]:
+    with (folder / "meta.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_cells(ratings):
+    cells = read_kadid_cells(ratings)
+    assert len(cells) == 125
+    assert cells[3, 2] == pytest.approx((0.78, 0.01))
+
+
+def test_build_kadid(tmp_path, photographs, ratings):
+    seen = []
+    out = tmp_path / "set"
+    meta = build_kadid(
+        photographs,
+        out,
+        ratings_csv=ratings,
+        workers=1,
+        split_of={"photoa": "train"},
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert meta == out / "meta.csv"
+    assert seen == [(1, 2), (2, 2)]
+    rows = _meta(out)
+    assert len(rows) == 2 * 125
+    assert list(rows[0]) == ["ref", "dist", "mos", "mos_std", "type", "level", "split"]
+    assert {row["split"] for row in rows} == {"train", ""}
+    assert not list(out.rglob("*.tmp"))
+
+    row = next(row for row in rows if row["dist"] == "dist/photob_10_4.png")
+    assert (row["ref"], row["type"], row["level"]) == ("ref/photob.png", "10", "4")
+    assert float(row["mos"]) == pytest.approx(0.51)
+    assert float(row["mos_std"]) == pytest.approx(0.01)
+    for row in rows:
+        assert (out / row["ref"]).is_file()
+        assert (out / row["dist"]).is_file()
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(out / "ref/photoa.png")), np.asarray(Image.open(photographs[0]))
+    )
+    source = from_uint8(np.asarray(Image.open(photographs[0])))
+    expected = KADID10K[11].apply(source, 5, random_generator(0, "photoa", 11, 5))
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "dist/photoa_11_5.png")), to_uint8(expected))
+
+
+def test_a_subset_in_other_order_and_in_processes_makes_the_same_pictures(tmp_path, photographs, ratings):
+    build_kadid(photographs, tmp_path / "one", ratings_csv=ratings, workers=1)
+    build_kadid(photographs[::-1], tmp_path / "two", ratings_csv=ratings, workers=2)
+    build_kadid(photographs[1:], tmp_path / "part", ratings_csv=ratings, workers=1)
+    build_kadid(photographs[1:], tmp_path / "seed", ratings_csv=ratings, workers=1, seed=1)
+    one = _pictures(tmp_path / "one")
+    assert one == _pictures(tmp_path / "two")
+    part = _pictures(tmp_path / "part")
+    assert part.items() < one.items()
+    differing = {name for name, data in _pictures(tmp_path / "seed").items() if data != part[name]}
+    assert {f"photob_11_{level}.png" for level in LEVELS} <= differing
+    assert "photob_01_5.png" not in differing
+
+
+def test_the_generator_does_not_depend_on_the_run():
+    assert random_generator(0, "photo", 11, 5).integers(0, 2**32) == 3032663354
+    draws = {
+        random_generator(*key).integers(0, 2**63)
+        for key in [
+            (0, "a", 1, 1),
+            (1, "a", 1, 1),
+            (0, "b", 1, 1),
+            (0, "a", 2, 1),
+            (0, "a", 1, 2),
+            (0, "a", 11, 1),
+        ]
+    }
+    assert len(draws) == 6
+
+
+def test_resuming_keeps_what_exists_and_makes_the_rest(tmp_path, photographs, ratings):
+    out = tmp_path / "set"
+    build_kadid(photographs[:1], out, ratings_csv=ratings, image_format="bmp", workers=1)
+    kept, removed = out / "dist/photoa_01_1.bmp", out / "dist/photoa_02_1.bmp"
+    before = removed.read_bytes()
+    kept.write_bytes(b"kept")
+    removed.unlink()
+    (out / "meta.csv").unlink()
+    build_kadid(photographs[:1], out, ratings_csv=ratings, image_format="bmp", workers=1)
+    assert kept.read_bytes() == b"kept"
+    assert removed.read_bytes() == before
+    assert len(_meta(out)) == 125
+
+
+def test_a_failed_run_leaves_no_meta_and_no_half_picture(tmp_path, photographs, ratings, monkeypatch):
+    def broken(self, *args, **kwargs):
+        Path(args[0]).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Image.Image, "save", broken)
+    with pytest.raises(OSError, match="disk full"):
+        build_kadid(photographs, tmp_path / "set", ratings_csv=ratings, workers=1)
+    assert not (tmp_path / "set/meta.csv").exists()
+    assert not list((tmp_path / "set").rglob("*.png"))
+
+
+def test_build_tid2013(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "TID2013_CROPS", ((3, 5), (0, 0)))
+    monkeypatch.setattr(synthesis, "TID2013_CROP_SIZE", (32, 24))
+    kodak = tmp_path / "kodak"
+    kodak.mkdir()
+    sources = [_photograph(kodak / f"kodim0{number}.png") for number in (1, 2)]
+    rows = [
+        (ref, kind, level, ref / 10 + level / 100) for ref in (1, 2) for kind in (8, 16) for level in LEVELS
+    ]
+    table = _table(tmp_path / "tid.csv", "ref,type,level,quality", rows)
+    out = tmp_path / "tid"
+    build_tid2013(kodak, out, types=(8, 16), ratings_csv=table, workers=1)
+    meta = _meta(out)
+    assert len(meta) == 2 * 2 * 5
+    assert {(row["split"], row["mos_std"]) for row in meta} == {("test", "")}
+    row = next(row for row in meta if row["dist"] == "dist/kodim02_16_3.png")
+    assert float(row["mos"]) == pytest.approx(0.23)
+    crop = np.asarray(Image.open(sources[0]))[5:29, 3:35]
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "ref/kodim01.png")), crop)
+    shifted = np.asarray(Image.open(out / "dist/kodim01_16_2.png"))
+    np.testing.assert_array_equal(shifted, np.minimum(crop.astype(int) + 10, 255))
+
+    with pytest.raises(ValueError, match="type 12 cannot be re-made"):
+        build_tid2013(kodak, out, types=(12,), ratings_csv=table)
+    with pytest.raises(ValueError, match="no rating for reference 1, type 1, level 1"):
+        build_tid2013(kodak, out, types=(1,), ratings_csv=table)
+    _photograph(kodak / "kodim01.png", width=20)
+    with pytest.raises(ValueError, match="too small for the crop"):
+        build_tid2013(kodak, tmp_path / "small", types=(8,), ratings_csv=table, workers=1)
+    sources[1].unlink()
+    with pytest.raises(FileNotFoundError, match="no kodim02; put all 24"):
+        build_tid2013(kodak, out, types=(8,), ratings_csv=table)
+    with pytest.raises(FileNotFoundError, match=r"Kodak folder .* not found"):
+        build_tid2013(tmp_path / "nowhere", out, types=(8,), ratings_csv=table)
+
+
+def test_errors_say_how_to_mend_them(tmp_path, photographs, ratings):
+    out = tmp_path / "set"
+    with pytest.raises(ValueError, match="no reference photographs given; pass at least one"):
+        build_kadid([], out, ratings_csv=ratings)
+    with pytest.raises(FileNotFoundError, match=r"missing\.png not found; check the path"):
+        build_kadid([tmp_path / "missing.png"], out, ratings_csv=ratings)
+    with pytest.raises(FileNotFoundError, match=r"ratings table .* not found; pass the CSV"):
+        build_kadid(photographs, out, ratings_csv=tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="lacks the column 'quality'"):
+        build_kadid(photographs, out, ratings_csv=_table(tmp_path / "a.csv", "type,level", [(1, 1)]))
+    with pytest.raises(ValueError, match="no rating for type 1, level 2; use the complete"):
+        build_kadid(
+            photographs, out, ratings_csv=_table(tmp_path / "b.csv", "type,level,quality", [(1, 1, 0.5)])
+        )
+    with pytest.raises(ValueError, match="choose png or bmp"):
+        build_kadid(photographs, out, ratings_csv=ratings, image_format="jpg")
+    twin = tmp_path / "other"
+    twin.mkdir()
+    with pytest.raises(ValueError, match="share the name 'photoa'"):
+        build_kadid([*photographs, _photograph(twin / "photoa.png")], out, ratings_csv=ratings)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared ratings")
+def test_real_cells():
+    cells = read_kadid_cells(SHARED / "ratings/kadid10k.csv")
+    assert len(cells) == 125
+    assert cells[1, 1][0] == pytest.approx(0.919, abs=1e-3)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from birqa.features.information import information_map
+from birqa.features.ssim import LocalStatistics, local_statistics
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def information(ref, dist, dtype=torch.float64):
+    ref, dist = (torch.tensor(plane, dtype=dtype)[None, None] for plane in (ref, dist))
+    return information_map(local_statistics(ref, dist))[0, 0].numpy()
+
+
+def stripes(height=33, width=33):
+    return np.tile(np.arange(width) % 2.0, (height, 1))
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.integers(11, 40), st.integers(11, 40), st.sampled_from([1.0, 0.1, 0.01]))
+def test_map_equals_bits_counted_with_scipy_on_the_0_255_scale(seed, height, width, contrast):
+    rng = np.random.default_rng(seed)
+    ref, dist = contrast * 255 * rng.random((2, height, width))
+    bits = 0
+    for plane in (ref, dist):
+        mean = gaussian_filter(plane, 1.5, truncate=3.5)
+        variance = gaussian_filter(plane**2, 1.5, truncate=3.5) - mean**2
+        bits = bits + np.log2(1 + variance / 0.4)
+    most = 2 * np.log2(1 + (255 / 2) ** 2 / 0.4)
+    ours = information(ref / 255, dist / 255)
+    # The map is normalised by its bound, rounded up in the fifth digit.
+    np.testing.assert_allclose(ours * most, bits[5:-5, 5:-5], rtol=2e-4)
+
+
+def test_flat_pictures_carry_no_information():
+    ours = information(np.full((20, 24), 0.7), np.full((20, 24), 0.3))
+    np.testing.assert_allclose(ours, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("level", range(0, 256, 3))
+def test_rounding_on_flat_pictures_stays_below_half_a_bit_in_single_precision(level):
+    flat = np.full((14, 22), level / 255)
+    ours = information(flat, flat, torch.float32)
+    assert ours.min() >= 0
+    assert ours.max() * 2 * np.log2(1 + (255 / 2) ** 2 / 0.4) < 0.5
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.floats(0, 1))
+def test_map_stays_in_the_unit_range_on_black_and_white_patterns(seed, share):
+    rng = np.random.default_rng(seed)
+    ref, dist = (rng.random((2, 30, 30)) < share).astype(float)
+    ours = information(ref, dist, torch.float32)
+    assert ours.min() >= 0
+    assert ours.max() <= 1
+
+
+def test_the_upper_bound_is_reached_by_the_strongest_pattern():
+    ours = information(stripes(), stripes(), torch.float32)
+    assert 0.999 < ours.min() <= ours.max() <= 1
+
+
+def test_both_pictures_count_alike():
+    rng = np.random.default_rng(3)
+    texture, flat = rng.random((30, 30)), np.full((30, 30), 0.5)
+    np.testing.assert_allclose(information(texture, flat), information(flat, texture), rtol=1e-12)
+    both = information(texture, texture)
+    np.testing.assert_allclose(both, 2 * information(texture, flat), rtol=1e-6)
+
+
+def test_a_variance_rounded_below_zero_counts_as_zero():
+    below, zero = torch.full((1, 1, 2, 2), -1e-3), torch.zeros(1, 1, 2, 2)
+    assert torch.equal(information_map(LocalStatistics(zero, zero, below, below, zero)), zero)

@@ -1,0 +1,242 @@
+"""Each module against a literal re-computation of its formula in NumPy, in double precision."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+from torch import nn
+
+from birqa.network.csram import CSRAM
+from birqa.network.fusion import AdaptiveFusion, Preprocess, ResidualBlock
+from birqa.network.head import LevelHead
+from birqa.network.pooling import Coverage
+from birqa.network.scgb import SCGB
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    torch.manual_seed(0)
+
+
+def randomised(module):
+    """Double precision with every parameter drawn anew, so that no bias or scale stays at a special value."""
+    module = module.double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.3 * torch.randn_like(parameter))
+    return module
+
+
+def rand(*shape):
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def convolve(layer: nn.Conv2d, x):
+    """Zero-padded correlation of (C, H, W), one tap of the kernel at a time."""
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    half = weight.shape[-1] // 2
+    padded = np.pad(x, ((0, 0), (half, half), (half, half)))
+    height, width = x.shape[1:]
+    out = np.zeros((weight.shape[0], height, width)) + bias[:, None, None]
+    for i in range(weight.shape[2]):
+        for j in range(weight.shape[3]):
+            out += np.einsum("oc,chw->ohw", weight[:, :, i, j], padded[:, i : i + height, j : j + width])
+    return out
+
+
+def dense(layer: nn.Linear, x):
+    bias = 0 if layer.bias is None else layer.bias.detach().numpy()
+    return layer.weight.detach().numpy() @ x + bias
+
+
+def halve(x):
+    channels, height, width = x.shape
+    return x.reshape(channels, height // 2, 2, width // 2, 2).mean((2, 4))
+
+
+def double(x):
+    return np.kron(x, np.ones((1, 2, 2)))
+
+
+def assert_close(ours, oracle):
+    np.testing.assert_allclose(ours.detach().numpy(), oracle, rtol=1e-10, atol=1e-12)
+
+
+# Fusion
+
+
+def preprocess_by_hand(module, x, patch):
+    weight, bias = module.embed.weight.detach().numpy(), module.embed.bias.detach().numpy()
+    channels, height, width = x.shape
+    cells = x.reshape(channels, height // patch, patch, width // patch, patch)
+    hidden = relu(np.einsum("ocij,chiwj->ohw", weight, cells) + bias[:, None, None])
+    return hidden * expit(convolve(module.gate, hidden))
+
+
+def test_preprocess_gates_each_patch_by_its_surroundings():
+    module, x = randomised(Preprocess(3, 4, patch=4)), rand(2, 3, 12, 16)
+    ours = module(x)
+    for index in range(2):
+        assert_close(ours[index], preprocess_by_hand(module, x[index].numpy(), 4))
+
+
+def test_residual_block_formula():
+    module, x = randomised(ResidualBlock(4)), rand(1, 4, 5, 6)
+    plain = x[0].numpy()
+    hand = relu(plain + convolve(module.second, relu(convolve(module.first, plain))))
+    assert_close(module(x)[0], hand)
+
+
+def test_fusion_reads_ssim_information_colour_and_lbp_apart_and_weighs_them_by_their_means():
+    module, x = randomised(AdaptiveFusion(8, patch=2, squeeze=4, blocks=1)), rand(1, 6, 8, 10)
+    plain = x[0].numpy()
+    parts = [plain[:1], plain[1:2], plain[2:5], plain[5:]]
+    joined = np.concatenate(
+        [preprocess_by_hand(each, part, 2) for each, part in zip(module.preprocess, parts, strict=True)]
+    )
+    attention = expit(dense(module.excite, relu(dense(module.squeeze, joined.mean((1, 2))))))
+    fused = relu(convolve(module.mix, joined * attention[:, None, None]))
+    block = module.blocks[0]
+    hand = relu(fused + convolve(block.second, relu(convolve(block.first, fused))))
+    assert_close(module(x)[0], hand)
+
+
+# Exchange between levels
+
+
+def test_csram_formula():
+    module, fine, coarse = randomised(CSRAM(3, 5)), rand(2, 3, 12, 16), rand(2, 5, 6, 8)
+    ours = module(fine, coarse)
+    for index in range(2):
+        below = coarse[index].numpy()
+        message = relu(convolve(module.message, np.concatenate([halve(fine[index].numpy()), below])))
+        mask = expit(convolve(module.spatial, np.stack([message.mean(0), message.max(0)])))
+        message = message * mask
+        strength = np.log1p(np.exp(convolve(module.strength, message)))
+        confidence = expit(convolve(module.confidence, message))
+        assert_close(ours.strength[index], strength)
+        assert_close(ours.confidence[index], confidence)
+        assert_close(ours.features[index], below + strength * confidence * convolve(module.value, message))
+
+
+def test_scgb_formula_with_the_gate_enlarged_before_its_convolution():
+    module, fine, coarse = randomised(SCGB(3, 5)), rand(2, 3, 12, 16), rand(2, 5, 6, 8)
+    ours = module(fine, coarse)
+    for index in range(2):
+        above = fine[index].numpy()
+        gate = expit(convolve(module.gate, double(coarse[index].numpy())))
+        assert_close(ours[index], above + convolve(module.value, above * gate))
+
+
+# Pooling
+
+
+def test_coverage_of_a_picture_of_40_in_cells_of_32_worked_by_hand():
+    cover = Coverage.of(torch.tensor([40.0, 64.0]), 2, 2, 32)
+    # Rows: a whole cell and a quarter of one; columns: two whole cells.
+    torch.testing.assert_close(cover.rows, torch.tensor([0.8, 0.2]))
+    torch.testing.assert_close(cover.columns, torch.tensor([0.5, 0.5]))
+    cells = torch.tensor([[[[1.0, 3.0], [10.0, 20.0]]]])
+    torch.testing.assert_close(cover.mean(cells), torch.tensor([[0.8 * 2 + 0.2 * 15]]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([4, 8, 32]), st.integers(0, 2))
+def test_mean_over_cells_is_the_mean_over_the_pixels_of_the_picture(height, width, cell, spare):
+    rows, columns = (-(-side // cell) + spare for side in (height, width))
+    cells = np.random.default_rng(height * width).normal(size=(2, 3, rows, columns))
+    pixels = cells.repeat(cell, axis=2).repeat(cell, axis=3)[:, :, :height, :width]
+    cover = Coverage.of(torch.tensor([height, width], dtype=torch.float64), rows, columns, cell)
+    assert_close(cover.mean(torch.tensor(cells)), pixels.mean((2, 3)))
+
+
+# Head
+
+
+def whole(rows, columns):
+    return Coverage.of(torch.tensor([rows, columns], dtype=torch.float64), rows, columns, 1)
+
+
+def head(power=3.0, reliability=True, width=6, head_width=4, hidden=5):
+    module = randomised(LevelHead(width, head_width, hidden, power, reliability))
+    if reliability:
+        with torch.no_grad():
+            module.power.fill_(power)
+    return module
+
+
+def damage_by_hand(module, pooled):
+    return abs(module.damage_out.detach().numpy()) @ relu(dense(module.damage_in, pooled))
+
+
+@pytest.mark.parametrize("reliability", [True, False])
+def test_level_head_formula(reliability):
+    module, features, evidence = head(2.5, reliability), rand(1, 6, 3, 4), torch.rand(1, 1, 3, 4).double()
+    cover = Coverage.of(torch.tensor([10, 16.0], dtype=torch.float64), 3, 4, 4)
+    ours = module(features, evidence, cover, explain=True)
+
+    cells = relu(convolve(module.project, features[0].numpy())) * evidence[0].numpy()
+    weights = np.array([4, 4, 2])[:, None] * np.array([4, 4, 4, 4]) / 160
+    if reliability:
+        z = ((weights * (cells + 1e-4) ** 2.5).sum((1, 2))) ** (1 / 2.5) - 1e-4
+    else:
+        z = (weights * cells).sum((1, 2))
+    assert_close(ours.score[0], np.exp(-damage_by_hand(module, z)))
+    if reliability:
+        assert_close(ours.logit[0], dense(module.reliability_out, relu(dense(module.reliability_in, z)))[0])
+    else:
+        assert ours.logit.item() == 0
+    local = [[np.exp(-damage_by_hand(module, cells[:, i, j])) for j in range(4)] for i in range(3)]
+    assert_close(ours.local_score[0, 0], local)
+
+
+def test_level_head_gives_no_local_scores_unless_asked():
+    assert head()(rand(1, 6, 2, 2), rand(1, 1, 2, 2).abs(), whole(2, 2), explain=False).local_score is None
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.floats(1, 6))
+def test_generalised_mean_lies_between_the_mean_and_the_maximum(seed, power):
+    cells = torch.tensor(np.random.default_rng(seed).random((1, 4, 3, 5)))
+    pooled = head(power).pool(cells, whole(3, 5))
+    assert (pooled >= cells.mean((2, 3)) - 1e-9).all()
+    assert (pooled <= cells.amax((2, 3)) + 1e-9).all()
+
+
+@pytest.mark.parametrize(("outside", "bound"), [(-3.0, 1.0), (0.0, 1.0), (50.0, 6.0)])
+def test_generalised_mean_keeps_its_power_between_1_and_6(outside, bound):
+    cells = torch.rand(1, 4, 3, 5).double()
+    assert torch.equal(head(outside).pool(cells, whole(3, 5)), head(bound).pool(cells, whole(3, 5)))
+
+
+def test_power_one_is_the_plain_mean():
+    cells = torch.rand(2, 4, 3, 5).double()
+    torch.testing.assert_close(head(1.0).pool(cells, whole(3, 5)), cells.mean((2, 3)), rtol=1e-9, atol=0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 3.0, 6.0]))
+def test_no_evidence_scores_exactly_one_whatever_the_features(seed, power):
+    torch.manual_seed(seed)
+    module = head(power).float()
+    cover = Coverage.of(torch.tensor([7.0, 9.0]), 2, 3, 4)
+    ours = module(10 * torch.randn(2, 6, 2, 3), torch.zeros(2, 1, 2, 3), cover, explain=True)
+    assert torch.equal(ours.score, torch.ones(2))
+    assert torch.equal(ours.local_score, torch.ones(2, 1, 2, 3))
+
+
+@pytest.mark.parametrize("power", [1.0, 6.0])
+def test_gradients_are_finite_where_there_is_no_evidence(power):
+    module, features = head(power).float(), torch.randn(1, 6, 2, 3, requires_grad=True)
+    evidence = torch.zeros(1, 1, 2, 3, requires_grad=True)
+    cover = Coverage.of(torch.tensor([2.0, 3.0]), 2, 3, 1)
+    ours = module(features, evidence, cover, explain=False)
+    (ours.score + ours.logit).sum().backward()
+    for tensor in (features, evidence, *module.parameters()):
+        assert torch.isfinite(tensor.grad).all()

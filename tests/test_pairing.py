@@ -1,0 +1,178 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from birqa.pairing import IMAGE_SUFFIXES, Pair, PairingError, pair_inputs, read_pairs_csv
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+def test_suffixes():
+    assert isinstance(IMAGE_SUFFIXES, frozenset)
+    assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"} <= IMAGE_SUFFIXES
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
+
+
+def test_pairs_are_values():
+    assert Pair(Path("a"), Path("b")) == Pair(Path("a"), Path("b"))
+    with pytest.raises(AttributeError):
+        Pair(Path("a"), Path("b")).ref = Path("c")
+
+
+def test_file_and_files(tmp_path):
+    touch(tmp_path, "r.png", "b.jpg", "a.jpg", "odd.xyz")
+    ref, b, a, odd = (tmp_path / name for name in ("r.png", "b.jpg", "a.jpg", "odd.xyz"))
+    assert pair_inputs(ref, [a]) == ([Pair(ref, a)], [])
+    # In the order given, whatever the suffix, and the reference itself if named outright
+    expected = [Pair(ref, b), Pair(ref, a), Pair(ref, odd), Pair(ref, ref)]
+    assert pair_inputs(ref, [b, a, odd, ref]) == (expected, [])
+    assert pair_inputs(str(ref), [str(a)]) == ([Pair(ref, a)], [])
+
+
+def test_file_and_folder(tmp_path):
+    touch(
+        tmp_path,
+        "d/b.PNG",
+        "d/a.jpg",
+        "d/sub/c.webp",
+        "d/notes.txt",
+        "d/.hidden.png",
+        "d/.thumbs/x.png",
+        "e.png",
+    )
+    touch(tmp_path, "d/ref.png")
+    ref, folder = tmp_path / "d" / "ref.png", tmp_path / "d"
+    pairs, left = pair_inputs(ref, [folder, tmp_path / "e.png"])
+    found = [folder / "a.jpg", folder / "b.PNG", folder / "sub" / "c.webp", tmp_path / "e.png"]
+    assert pairs == [Pair(ref, path) for path in found]
+    assert left == []
+
+
+def test_folder_that_holds_only_the_reference(tmp_path):
+    touch(tmp_path, "ref.png")
+    with pytest.raises(PairingError, match="holds no picture but the reference"):
+        pair_inputs(tmp_path / "ref.png", [tmp_path])
+
+
+def test_folders_pair_by_stem(tmp_path):
+    ref = touch(tmp_path / "ref", "b.png", "a.PNG", "sub/a.png", "v1.2.png", "lonely.png", "readme.txt")
+    dist = touch(
+        tmp_path / "dist", "a.jpg", "b.webp", "sub/a.avif", "v1.2.jpg", "v1.3.jpg", "sub/b.png", ".c.png"
+    )
+    pairs, left = pair_inputs(ref, [dist])
+    assert pairs == [
+        Pair(ref / "a.PNG", dist / "a.jpg"),
+        Pair(ref / "b.png", dist / "b.webp"),
+        Pair(ref / "sub" / "a.png", dist / "sub" / "a.avif"),
+        Pair(ref / "v1.2.png", dist / "v1.2.jpg"),
+    ]
+    assert left == [dist / "sub" / "b.png", dist / "v1.3.jpg", ref / "lonely.png"]
+
+
+def test_folder_within_the_other(tmp_path):
+    ref = touch(tmp_path, "a.png", "b.png", "out/a.jpg")
+    pairs, left = pair_inputs(ref, [ref / "out"])
+    assert pairs == [Pair(ref / "a.png", ref / "out" / "a.jpg")]
+    assert left == [ref / "b.png"]
+
+
+@pytest.mark.parametrize("side", ["ref", "dist"])
+def test_two_files_of_one_stem(tmp_path, side):
+    touch(tmp_path, "ref/a.png", "dist/a.png")
+    touch(tmp_path / side, "a.jpg")
+    with pytest.raises(PairingError) as caught:
+        pair_inputs(tmp_path / "ref", [tmp_path / "dist"])
+    assert str(tmp_path / side / "a.png") in str(caught.value)
+    assert str(tmp_path / side / "a.jpg") in str(caught.value)
+    # In different folders a stem may repeat.
+    (tmp_path / side / "a.jpg").unlink()
+    touch(tmp_path / side, "sub/a.jpg")
+    assert len(pair_inputs(tmp_path / "ref", [tmp_path / "dist"])[0]) == 1
+
+
+def test_pairing_errors(tmp_path):
+    file = touch(tmp_path, "a.png") / "a.png"
+    empty, notes, other = (
+        tmp_path / "empty",
+        touch(tmp_path / "notes", "x.txt"),
+        touch(tmp_path / "o", "b.png"),
+    )
+    empty.mkdir()
+    pictures = touch(tmp_path / "p", "a.png")
+    cases = [
+        (file, [], "no distorted picture is given"),
+        (tmp_path / "gone.png", [file], r"gone\.png does not exist: check the path"),
+        (file, [file, tmp_path / "gone.png"], r"gone\.png does not exist: check the path"),
+        (file, [empty], "empty holds no pictures"),
+        (file, [notes], "notes holds no pictures"),
+        (empty, [pictures], "empty holds no pictures"),
+        (pictures, [empty], "empty holds no pictures"),
+        (pictures, [file], "is a folder: give exactly one folder"),
+        (pictures, [other, other], "is a folder: give exactly one folder"),
+        (pictures, [other], "no picture in .*o has the name of one in .*p"),
+    ]
+    for ref, dist, message in cases:
+        with pytest.raises(PairingError, match=message) as caught:
+            pair_inputs(ref, dist)
+        assert "\n" not in str(caught.value)
+
+
+def test_dangling_link_in_a_folder(tmp_path):
+    touch(tmp_path, "ref.png", "d/a.png")
+    os.symlink(tmp_path / "gone.png", tmp_path / "d" / "link.png")
+    pairs, _ = pair_inputs(tmp_path / "ref.png", [tmp_path / "d"])
+    assert [pair.dist.name for pair in pairs] == ["a.png", "link.png"]
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "sub" / "pairs.csv"
+    path.parent.mkdir()
+    text = '\ufeffid, Ref ,dist,mos\n1,a.png,"b, c.png",5\n\n,,,\n2,../x.png,/abs/y.png\n'
+    path.write_text(text, encoding="utf-8")
+    assert read_pairs_csv(path) == [
+        Pair(path.parent / "a.png", path.parent / "b, c.png"),
+        Pair(path.parent / "../x.png", Path("/abs/y.png")),
+    ]
+    path.write_bytes(b"dist,ref\r\nd.png,r.png\r\n")
+    assert read_pairs_csv(str(path)) == [Pair(path.parent / "r.png", path.parent / "d.png")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty or lacks a header line: the columns ref,dist are needed"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"\n\n", "is empty"),
+        (b"reference,dist\na,b\n", "has the columns reference, dist, but ref and dist are needed"),
+        (b"ref;dist\na;b\n", "has the columns ref;dist, but ref and dist are needed"),
+        (b"a.png,b.png\n", r"has the columns a\.png, b\.png, but"),
+        (b"ref,dist\n", "has a header but no rows"),
+        (b"ref,dist\n,,\n", "has a header but no rows"),
+        (b"ref,dist\na,b\na,\n", "no ref or no dist in line 3"),
+        (b"ref,dist\na\n", "no ref or no dist in line 2"),
+        (b"ref,dist\n\xff\xfe,b\n", "is not UTF-8 text"),
+        ("ref,dist\na,b\n".encode("utf-16"), "is not UTF-8 text"),
+        (b'ref,dist\n"' + b"a" * 200_000 + b'",b\n', "cannot be read"),
+    ],
+)
+def test_csv_errors(tmp_path, content, message):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(content)
+    with pytest.raises(PairingError, match=message) as caught:
+        read_pairs_csv(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_csv_missing_or_folder(tmp_path):
+    with pytest.raises(PairingError, match="does not exist: check the path"):
+        read_pairs_csv(tmp_path / "gone.csv")
+    with pytest.raises(PairingError, match="cannot be read"):
+        read_pairs_csv(tmp_path)
