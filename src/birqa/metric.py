@@ -42,11 +42,11 @@ class ScoreExplanation:
 
     score: float
     level_score: np.ndarray
-    """(L,), in (0, 1]."""
+    """(L,), in [0, 1]."""
     reliability: np.ndarray
     """(L,), sums to 1; the score is the sum of `contribution`."""
     quality_map: np.ndarray
-    """(H, W) float32 in (0, 1]: 1 where nothing is seen to differ, lower where the damage is."""
+    """(H, W) float32 in [0, 1]: 1 where nothing is seen to differ, lower where the damage is."""
     strength: list[np.ndarray]
     """CSRAM strength of levels 1..L-1, (h_l, w_l) >= 0: how much the finer level adds there."""
     confidence: list[np.ndarray]

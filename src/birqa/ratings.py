@@ -1,6 +1,7 @@
 """Pairs of pictures with human ratings, from a CSV."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +28,16 @@ def read_rated_pairs(path: Path) -> list[RatedPair]:
             )
         pairs = []
         for line, row in enumerate(reader, start=2):
+            if None in row or not row["ref"] or not row["dist"]:
+                raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
             try:
                 mos = float(row["mos"])
             except (TypeError, ValueError):
-                raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.") from None
-            pairs.append(
-                RatedPair(
-                    path.parent / row["ref"], path.parent / row["dist"], mos, row.get("split") or "train"
-                )
-            )
+                mos = math.nan
+            if not math.isfinite(mos):
+                raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
+            split = row.get("split") or "train"
+            pairs.append(RatedPair(path.parent / row["ref"], path.parent / row["dist"], mos, split))
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
     return pairs

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make rated training and test pictures (needs birqa[train]).")
+app = typer.Typer(no_args_is_help=True, help="Make rated training and test pictures (needs birqa[data]).")
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for ref/, dist/ and meta.csv.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")]

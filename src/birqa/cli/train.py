@@ -19,7 +19,7 @@ def command(
     device: str = "cpu",
     name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "birqa.custom",
 ) -> None:
-    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa[train]."""
+    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa[torch]."""
     from birqa.metric import require_torch
 
     require_torch()

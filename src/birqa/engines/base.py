@@ -10,7 +10,7 @@ class Parts(NamedTuple):
 
     score: float
     level_score: np.ndarray
-    """(L,), in (0, 1]."""
+    """(L,), in [0, 1]."""
     reliability: np.ndarray
     """(L,), sums to 1; score = sum of reliability * level_score."""
     strength: list[np.ndarray]
@@ -18,7 +18,7 @@ class Parts(NamedTuple):
     confidence: list[np.ndarray]
     """CSRAM confidence maps (h_l, w_l) in (0, 1)."""
     quality: np.ndarray
-    """(h_0, w_0), in (0, 1]: local quality on the finest grid."""
+    """(h_0, w_0), in [0, 1]: local quality on the finest grid."""
 
 
 class Engine(Protocol):

@@ -27,9 +27,9 @@ class OnnxEngine:
         self.config = model.config
         self.features = _session(model, "features.onnx", {}, threads)
         self.network = _session(model, "network.onnx", model.tensors, threads)
-        self.run_options = ort.RunOptions()
+        self.needed_only = ort.RunOptions()
         # Leaves out the nodes that serve only the explanation when just the score is asked for.
-        self.run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self.needed_only.only_execute_path_to_fetches = True
 
     def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
         return float(self._run(dist, ref, ["score"])[0][0])
@@ -46,7 +46,7 @@ class OnnxEngine:
     def _run(self, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
         feed["size"] = np.array(dist.shape[:2], np.float32)
-        result: list[np.ndarray] = self.network.run(outputs, feed)
+        result: list[np.ndarray] = self.network.run(outputs, feed, self.needed_only)
         return result
 
     def pyramid(self, dist: np.ndarray, ref: np.ndarray) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ Source: BiRQA (Gushchin et al., 2026), section 3.1. Maps are computed at the ori
 pooled 2x2 into the pyramid.
 """
 
-from birqa.features.colour import colour_difference, rgb_to_ycbcr
+from birqa.features.colour import colour_difference, luma, rgb_to_ycbcr
 from birqa.features.information import information_map
 from birqa.features.lbp import lbp_code, lbp_difference
 from birqa.features.maps import CHANNELS, HALO, FeatureMaps
@@ -20,6 +20,7 @@ __all__ = [
     "lbp_code",
     "lbp_difference",
     "local_statistics",
+    "luma",
     "rgb_to_ycbcr",
     "ssim_map",
 ]

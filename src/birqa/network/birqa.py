@@ -25,9 +25,9 @@ class Explanation(NamedTuple):
     """The score and its parts. N pictures, L levels from fine to coarse, grids h_l x w_l."""
 
     score: Tensor
-    """(N,), in (0, 1]; sum over levels of reliability * level_score."""
+    """(N,), in [0, 1]; sum over levels of reliability * level_score."""
     level_score: Tensor
-    """(N, L), in (0, 1]."""
+    """(N, L), in [0, 1]."""
     reliability: Tensor
     """(N, L), weights that sum to 1."""
     strength: list[Tensor]
@@ -35,7 +35,7 @@ class Explanation(NamedTuple):
     confidence: list[Tensor]
     """L - 1 CSRAM confidence maps in (0, 1), shaped as the strength maps."""
     quality: Tensor
-    """(N, 1, h_0, w_0), in (0, 1]: reliability-weighted local score on the finest grid."""
+    """(N, 1, h_0, w_0), in [0, 1]: reliability-weighted local score on the finest grid."""
 
 
 class Network(nn.Module):
@@ -100,15 +100,15 @@ class Network(nn.Module):
         level_score = torch.stack([level.score for level in levels], dim=1)
         logits = torch.stack([level.logit for level in levels], dim=1)
         reliability = torch.softmax(logits, dim=1)
-        # The weights sum to 1 only up to rounding; the clamp keeps the top of the range exact.
-        score = torch.clamp((reliability * level_score).sum(1), max=1.0)
+        # The weights sum to 1 only up to rounding; counted from the top, no damage gives exactly 1.
+        score = 1 - (reliability * (1 - level_score)).sum(1)
         if not explain:
             return score
-        quality = torch.zeros_like(levels[0].local_score)
+        quality = torch.ones_like(levels[0].local_score)
         for index, level in enumerate(levels):
             local = F.interpolate(level.local_score, scale_factor=float(2**index), mode="bilinear")
-            quality = quality + reliability[:, index, None, None, None] * local
-        return Explanation(score, level_score, reliability, strength, confidence, quality.clamp(max=1.0))
+            quality = quality - reliability[:, index, None, None, None] * (1 - local)
+        return Explanation(score, level_score, reliability, strength, confidence, quality)
 
 
 def _initialise(module: nn.Module) -> None:
@@ -133,7 +133,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
 
 class BiRQA(nn.Module):
-    """The metric as a module: (dist, ref) RGB (N, 3, H, W) in [0, 1], H and W >= 32 -> scores (N,) in (0, 1].
+    """The metric as a module: (dist, ref) RGB (N, 3, H, W) in [0, 1], H and W >= 32 -> scores (N,) in [0, 1].
 
     1.0 means identical; higher is better. Differentiable in `dist`.
     """

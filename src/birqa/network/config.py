@@ -36,7 +36,7 @@ class BiRQAConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
             raise ValueError("widths and blocks must name the same number of levels, at least 2.")
-        if any(width % 8 for width in self.widths):
+        if any(width <= 0 or width % 8 for width in self.widths):
             raise ValueError(f"widths={self.widths} must be multiples of 8.")
 
     @property

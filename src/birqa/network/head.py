@@ -18,7 +18,7 @@ MAX_POWER = 6.0
 
 
 class LevelScore(NamedTuple):
-    """score (N,) in (0, 1], reliability logit (N,), and each cell's local score (N, 1, h, w) in (0, 1]."""
+    """score (N,) in [0, 1], reliability logit (N,), and each cell's local score (N, 1, h, w) in [0, 1]."""
 
     score: Tensor
     logit: Tensor

@@ -1,1 +1,1 @@
-"""Training BiRQA on pairs of pictures with human ratings. Needs `pip install "birqa[train]"`."""
+"""Training BiRQA on pairs of pictures with human ratings. Needs `pip install "birqa[torch]"`."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from birqa.images import load_image
+from birqa.images import load_image, to_float
 from birqa.ratings import RatedPair
 
 
 @dataclass(frozen=True)
 class Batch:
-    """dist, ref: uint8 (N, 3, H, W); mos: float32 (N,)."""
+    """dist, ref: float32 (N, 3, H, W) in [0, 1]; mos: float32 (N,)."""
 
     dist: np.ndarray
     ref: np.ndarray
@@ -44,16 +44,27 @@ class BatchSampler:
         for index in range(self.batch):
             group = self.groups[chosen[index % self.references_per_batch]]
             pair = group[rng.integers(len(group))]
-            reference, distorted = load_image(pair.ref), load_image(pair.dist)
-            cropped = self._augment(np.concatenate([distorted, reference], axis=2), rng)
+            cropped = self._augment(self._load(pair), rng)
             dist.append(cropped[..., :3])
             ref.append(cropped[..., 3:])
             mos.append(pair.mos)
         return Batch(
-            np.ascontiguousarray(np.stack(dist).transpose(0, 3, 1, 2)),
-            np.ascontiguousarray(np.stack(ref).transpose(0, 3, 1, 2)),
+            _planes(dist),
+            _planes(ref),
             np.array(mos, np.float32),
         )
+
+    def _load(self, pair: RatedPair) -> np.ndarray:
+        """Both pictures in one array (H, W, 6), so that they are cropped and turned alike."""
+        dist, ref = load_image(pair.dist), load_image(pair.ref)
+        if dist.shape != ref.shape or dist.dtype != ref.dtype:
+            raise ValueError(f"{pair.dist} and {pair.ref} differ in size or depth: they must have the same.")
+        if min(dist.shape[:2]) < self.crop:
+            raise ValueError(
+                f"{pair.dist} is {dist.shape[1]}x{dist.shape[0]}, smaller than the crop of {self.crop}: "
+                "lower `crop` in the recipe."
+            )
+        return np.concatenate([dist, ref], axis=2)
 
     def _augment(self, both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = both.shape[:2]
@@ -68,3 +79,8 @@ class BatchSampler:
         if rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
+
+
+def _planes(images: list[np.ndarray]) -> np.ndarray:
+    """Pictures (H, W, 3) -> float32 (N, 3, H, W) in [0, 1]."""
+    return np.ascontiguousarray(np.stack([to_float(image) for image in images]).transpose(0, 3, 1, 2))

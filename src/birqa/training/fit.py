@@ -1,5 +1,6 @@
 """The training loop: seeded, resumable, atomic checkpoints, progress."""
 
+import hashlib
 import json
 import math
 import time
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
-from birqa.images import load_image
+from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
 from birqa.ratings import RatedPair
@@ -80,9 +81,9 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def to_unit(images: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 (N, 3, H, W) -> float in [0, 1]."""
-    return torch.from_numpy(images).to(device, torch.float32) / 255
+def _digest(pairs: list[RatedPair]) -> str:
+    listing = "\n".join(f"{pair.ref} {pair.dist} {pair.mos}" for pair in pairs)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class Trainer:
@@ -117,6 +118,7 @@ class Trainer:
         self.sampler = BatchSampler(
             train, config.batch, config.references_per_batch, config.crop, config.seed
         )
+        self.pairs_digest = _digest(train)
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
         self.step = 0
@@ -173,7 +175,7 @@ class Trainer:
         self, report: Callable[[dict[str, Any]], None] = lambda entry: None, until: int | None = None
     ) -> None:
         """Train to the last step, or to step `until`; `report` gets each log entry."""
-        end = min(self.config.steps, until or self.config.steps)
+        end = min(self.config.steps, self.config.steps if until is None else until)
         with ThreadPoolExecutor(1) as loader:
             coming = loader.submit(self.sampler, self.step)
             started, losses = time.monotonic(), []
@@ -198,21 +200,24 @@ class Trainer:
                 self.save_checkpoint()
                 report(entry)
 
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
     def _train_step(self, batch: Batch) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.model.train()
-        prediction = self.model(to_unit(batch.dist, self.device), to_unit(batch.ref, self.device))
-        target = (torch.from_numpy(batch.mos).to(self.device) / self.config.identity_mos).clamp(max=1)
+        prediction = self.model(self._tensor(batch.dist), self._tensor(batch.ref))
+        target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(max=1)
         loss = regression_loss(prediction, target, self.config.alpha)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step} (seed {self.config.seed}): "
-                "lower the learning rate."
-            )
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        if not torch.isfinite(loss + norm):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} with gradient norm {norm.item()} at step {self.step} "
+                f"(seed {self.config.seed}): lower the learning rate."
+            )
         self.optimiser.step()
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -227,8 +232,10 @@ class Trainer:
             return {}
         scores = []
         for pair in self.validation:
-            both = np.stack([load_image(pair.dist), load_image(pair.ref)]).transpose(0, 3, 1, 2)
-            dist, ref = to_unit(np.ascontiguousarray(both), self.device).split(1)
+            dist, ref = (
+                self._tensor(to_float(load_image(path)).transpose(2, 0, 1)[None].copy())
+                for path in (pair.dist, pair.ref)
+            )
             scores.append(float(self.average(dist, ref)))
         ratings = [pair.mos for pair in self.validation]
         return {"srocc": float(spearmanr(scores, ratings)[0]), "plcc": float(pearsonr(scores, ratings)[0])}

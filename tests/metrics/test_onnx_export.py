@@ -1,0 +1,106 @@
+"""Exported graphs compute what the metric computes, for every configuration and without birqa."""
+
+import itertools
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+import birqa
+from birqa.export import export_onnx
+from birqa.registry import find_model
+
+
+def plain_onnxruntime(folder, dist, ref, multiple):
+    """The score as another program computes it, from the recipe in the docstring of `export_onnx`."""
+    height, width = dist.shape[:2]
+    below, right = -height % multiple, -width % multiple
+    feed = {}
+    for name, picture in (("dist", dist), ("ref", ref)):
+        padded = np.pad(picture, ((5, 5 + below), (5, 5 + right), (0, 0)), mode="edge")
+        feed[name] = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+    features, network = (
+        ort.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        for name in ("features", "network")
+    )
+    maps = features.run(None, feed)
+    names = [output.name for output in features.get_outputs()]
+    inputs = dict(zip(names, maps, strict=True)) | {"size": np.array([height, width], np.float32)}
+    return float(network.run(["score"], inputs)[0][0])
+
+
+@pytest.mark.parametrize("name", birqa.list_metrics())
+@pytest.mark.parametrize("size", [(96, 128), (61, 97), (32, 32)])
+def test_exported_graphs_score_as_the_metric_in_plain_onnxruntime(name, tmp_path, photographs, damage, size):
+    model = find_model(name)
+    written = export_onnx(model, tmp_path / "graphs")
+    assert sorted(path.name for path in written) == ["features.onnx", "network.onnx"]
+    assert sorted((tmp_path / "graphs").iterdir()) == sorted(written)
+    ref = photographs[1][: size[0], : size[1]]
+    dist = damage("noise", ref, 12)
+    expected = float(birqa.create_metric(name)(dist, ref)[0])
+    assert expected < 0.95
+    got = plain_onnxruntime(tmp_path / "graphs", dist, ref, model.config.multiple)
+    assert got == pytest.approx(expected, abs=1e-5)
+
+
+def test_exported_graphs_are_valid_and_hold_every_weight(tiny_model, tmp_path):
+    model = find_model(tiny_model)
+    for path in export_onnx(model, tmp_path):
+        graph = onnx.load(path, load_external_data=False)
+        onnx.checker.check_model(graph, full_check=True)
+        assert not any(tensor.external_data for tensor in graph.graph.initializer)
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
+    for name, value in model.tensors.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+
+
+def test_exporting_again_replaces_the_graphs(tiny_model, tmp_path, pair):
+    model = find_model(tiny_model)
+    first = [path.read_bytes() for path in export_onnx(model, tmp_path)]
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"old")
+    second = [path.read_bytes() for path in export_onnx(model, tmp_path)]
+    assert [len(data) for data in first] == [len(data) for data in second]
+    assert len(list(tmp_path.iterdir())) == 2
+    expected = float(birqa.create_metric(tiny_model)(*pair)[0])
+    assert plain_onnxruntime(tmp_path, *pair, model.config.multiple) == pytest.approx(expected, abs=1e-5)
+
+
+ABLATIONS = [
+    dict(zip(("csram", "scgb", "reliability_head"), on, strict=True))
+    for on in itertools.product((True, False), repeat=3)
+]
+OTHERS = [
+    {"lbp": "soft"},
+    {"lbp": "hard"},
+    {"patch": 2},
+    {"widths": (8, 8, 8), "blocks": (0, 1, 2)},
+    {"squeeze": 8, "head_width": 4, "gem_power": 1.5},
+]
+
+
+@pytest.mark.parametrize("config", [*ABLATIONS, *OTHERS], ids=str)
+def test_every_configuration_exports_and_matches_torch(save_tiny, tmp_path, photographs, damage, config):
+    folder = save_tiny(tmp_path / "model", **config)
+    onnx_metric, torch_metric = (birqa.create_metric(folder, engine=engine) for engine in ("onnx", "torch"))
+    for ref in (photographs[0], photographs[1][:61, :97]):
+        dist = damage("jpeg", ref, 30)
+        first, second = onnx_metric.explain(dist, ref), torch_metric.explain(dist, ref)
+        assert 0.01 < second.score < 0.99
+        assert first.score == pytest.approx(second.score, abs=1e-4)
+        np.testing.assert_allclose(first.level_score, second.level_score, rtol=0, atol=5e-4)
+        np.testing.assert_allclose(first.reliability, second.reliability, rtol=0, atol=5e-4)
+        np.testing.assert_allclose(first.quality_map, second.quality_map, rtol=0, atol=2e-3)
+        levels = onnx_metric.model.config.levels
+        exchanges = levels - 1 if config.get("csram", True) else 0
+        for explained in (first, second):
+            assert len(explained.strength) == len(explained.confidence) == exchanges
+        for one, two in zip(
+            first.strength + first.confidence, second.strength + second.confidence, strict=True
+        ):
+            np.testing.assert_allclose(one, two, rtol=0, atol=2e-3 * max(1, np.abs(two).max()))
+        if not config.get("reliability_head", True):
+            np.testing.assert_allclose(first.reliability, 1 / levels, rtol=0, atol=1e-6)
+        assert onnx_metric(ref, ref)[0] == 1

@@ -1,0 +1,291 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from scipy.stats import pearsonr, spearmanr
+
+import birqa.training.fit
+from birqa.network.birqa import BiRQA
+from birqa.network.config import BiRQAConfig
+from birqa.ratings import RatedPair
+from birqa.training.fit import Trainer, TrainingConfig, learning_rate, load_recipe
+from birqa.training.losses import regression_loss
+
+NETWORK = BiRQAConfig(widths=(8, 16), blocks=(1, 1), head_width=8, head_hidden=8)
+CONFIG = TrainingConfig(
+    network=NETWORK,
+    steps=4,
+    batch=4,
+    references_per_batch=2,
+    crop=32,
+    learning_rate=1e-3,
+    warmup=2,
+    validate_every=4,
+    checkpoint_every=2,
+)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Four references with five strengths of noise; the rating falls with the strength."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    pairs = []
+    for reference in range(4):
+        rows, columns = np.mgrid[:40, :48]
+        picture = 128 + 80 * np.sin(rng.random(3) * rows[..., None] / 3 + rng.random(3) * columns[..., None])
+        ref = folder / f"{reference}.png"
+        Image.fromarray(picture.astype(np.uint8)).save(ref)
+        for strength in range(5):
+            noisy = picture + 12 * strength * rng.normal(size=picture.shape)
+            dist = folder / f"{reference}-{strength}.png"
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(dist)
+            pairs.append(RatedPair(ref, dist, 1 - strength / 5, "train" if reference < 3 else "validation"))
+    return pairs
+
+
+def trainer(pairs, out, config=CONFIG):
+    parts = [[pair for pair in pairs if pair.split == split] for split in ("train", "validation")]
+    return Trainer(config, *parts, out)
+
+
+def tensors(path):
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def assert_same_bits(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+# Learning rate
+
+
+def test_learning_rate_rises_linearly_then_falls_as_a_cosine_to_zero():
+    config = TrainingConfig(steps=110, warmup=10, learning_rate=0.5)
+    rates = [learning_rate(config, step) for step in range(111)]
+    np.testing.assert_allclose(rates[:10], 0.05 * np.arange(1, 11))
+    np.testing.assert_allclose(rates[10:], [0.25 * (1 + math.cos(math.pi * k / 100)) for k in range(101)])
+    assert rates[10] == 0.5
+    assert rates[60] == pytest.approx(0.25)
+    assert rates[110] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("warmup", [0, 5])
+def test_learning_rate_is_positive_and_at_most_its_peak_in_short_runs(warmup):
+    config = TrainingConfig(steps=5, warmup=warmup, learning_rate=0.1)
+    assert all(0 < learning_rate(config, step) <= 0.1 for step in range(5))
+
+
+# Resuming
+
+
+@pytest.fixture(scope="module")
+def unbroken(pairs, tmp_path_factory):
+    run = trainer(pairs, tmp_path_factory.mktemp("unbroken"))
+    run.run()
+    return run
+
+
+@pytest.mark.parametrize("network", [NETWORK, replace(NETWORK, reliability_head=False, csram=False)])
+def test_a_resumed_run_ends_on_the_same_bits_as_an_unbroken_one(pairs, tmp_path, network):
+    config = replace(CONFIG, network=network)
+    whole = trainer(pairs, tmp_path / "whole", config)
+    whole.run()
+    first = trainer(pairs, tmp_path / "broken", config)
+    first.run(until=2)
+    assert first.step == 2
+    second = trainer(pairs, tmp_path / "broken", config)
+    assert second.step == 2
+    assert_same_bits(first.model.state_dict(), second.model.state_dict())
+    second.run()
+
+    assert second.step == whole.step == 4
+    ours, theirs = tensors(second.checkpoint), tensors(whole.checkpoint)
+    assert_same_bits(ours[0], theirs[0])
+    logs = [json.loads(meta["log"]) for _, meta in (ours, theirs)]
+    for entry in (*logs[0], *logs[1]):
+        entry.pop("seconds_per_step")
+    assert logs[0] == logs[1]
+    assert [entry["step"] for entry in logs[0]] == [2, 4]
+
+
+def test_training_moves_every_weight(unbroken, pairs, tmp_path):
+    start = trainer(pairs, tmp_path).model.state_dict()
+    for name, value in unbroken.model.state_dict().items():
+        assert not torch.equal(value, start[name]), name
+
+
+def test_a_finished_run_does_nothing_when_run_again(unbroken, pairs):
+    before = unbroken.checkpoint.read_bytes()
+    entries = []
+    trainer(pairs, unbroken.out).run(entries.append)
+    assert entries == []
+    assert unbroken.checkpoint.read_bytes() == before
+
+
+def test_a_run_of_another_configuration_is_not_resumed(unbroken, pairs):
+    for other in (replace(CONFIG, seed=1), replace(CONFIG, network=replace(NETWORK, scgb=False))):
+        with pytest.raises(
+            ValueError, match=r"checkpoint\.safetensors was written with another configuration"
+        ):
+            trainer(pairs, unbroken.out, other)
+
+
+def test_the_seed_alone_decides_the_first_weights(pairs, tmp_path):
+    def weights(seed, folder):
+        run = trainer(pairs, tmp_path / folder, replace(CONFIG, seed=seed))
+        return torch.nn.utils.parameters_to_vector(run.model.parameters())
+
+    assert torch.equal(weights(1, "a"), weights(1, "b"))
+    assert not torch.equal(weights(1, "a"), weights(2, "c"))
+
+
+# Checkpoints
+
+
+def test_no_partial_file_is_left(unbroken):
+    assert [path.name for path in unbroken.out.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_crash_while_writing_leaves_the_last_checkpoint_usable(pairs, tmp_path, monkeypatch):
+    run = trainer(pairs, tmp_path)
+    run.run(until=2)
+    before = run.checkpoint.read_bytes()
+
+    def torn(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(birqa.training.fit, "save_file", torn)
+        with pytest.raises(OSError, match="disk full"):
+            run.run()
+    assert run.checkpoint.read_bytes() == before
+    resumed = trainer(pairs, tmp_path)
+    assert resumed.step == 2
+    resumed.run()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+# A step
+
+
+def test_a_step_follows_the_schedule_and_averages_the_weights(pairs, tmp_path):
+    run = trainer(pairs, tmp_path)
+    start = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.run(until=1)
+    # The decay of the first step is (1 + 0) / (10 + 0), not yet .998.
+    for name, mean in run.average.state_dict().items():
+        torch.testing.assert_close(mean, 0.1 * start[name] + 0.9 * run.model.state_dict()[name])
+    # Adam's first step moves a weight by the learning rate, whatever the gradient.
+    moved = max((value - start[name]).abs().max() for name, value in run.model.state_dict().items())
+    assert moved.item() == pytest.approx(learning_rate(CONFIG, 0), rel=1e-3)
+
+
+def test_the_logged_loss_is_that_of_the_ratings_divided_by_the_identity_rating_and_capped(pairs, tmp_path):
+    config = replace(CONFIG, identity_mos=0.7, alpha=0.5)
+    run = trainer(pairs, tmp_path, config)
+    batch = run.sampler(0)
+    assert (batch.mos / 0.7 > 1).any()
+    assert (batch.mos / 0.7 < 1).any()
+    dist, ref = (torch.tensor(pictures) for pictures in (batch.dist, batch.ref))
+    with torch.no_grad():
+        target = torch.tensor(np.minimum(batch.mos / 0.7, 1), dtype=torch.float32)
+        expected = regression_loss(run.model(dist, ref), target, 0.5).item()
+    entries = []
+    run.run(entries.append, until=1)
+    assert entries[0]["loss"] == pytest.approx(expected, abs=1e-5)
+
+
+def scores_and_ratings(model, pairs):
+    """Of the held-out references, without the trainer's own loading."""
+    scores, held_out = [], [pair for pair in pairs if pair.split == "validation"]
+    with torch.no_grad():
+        for pair in held_out:
+            dist, ref = (np.asarray(Image.open(path)) / np.float32(255) for path in (pair.dist, pair.ref))
+            scores.append(model(*(torch.tensor(x).permute(2, 0, 1)[None] for x in (dist, ref))).item())
+    return np.array(scores), np.array([pair.mos for pair in held_out])
+
+
+def test_training_brings_scores_of_unseen_references_near_their_ratings(pairs, tmp_path):
+    run = trainer(pairs, tmp_path, replace(CONFIG, steps=30, batch=8, learning_rate=5e-3))
+
+    def error():
+        scores, ratings = scores_and_ratings(run.average, pairs)
+        return abs(scores - ratings).mean()
+
+    before = error()
+    run.run()
+    assert before > 0.2
+    assert error() < 0.5 * before
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_seed_and_remedy(pairs, tmp_path):
+    broken = [replace(pair, mos=math.nan) for pair in pairs]
+    run = trainer(broken, tmp_path, replace(CONFIG, seed=7))
+    with pytest.raises(
+        FloatingPointError, match=r"loss is nan .*at step 0 \(seed 7\): lower the learning rate"
+    ):
+        run.run()
+    assert not run.checkpoint.exists()
+    assert all(torch.isfinite(parameter).all() for parameter in run.model.parameters())
+
+
+# Validation
+
+
+def test_references_shared_by_training_and_validation_are_refused(pairs, tmp_path):
+    train = [pair for pair in pairs if pair.split == "train"]
+    leaked = [replace(train[0], dist=train[1].dist, split="validation")]
+    with pytest.raises(ValueError, match=r"1 references are in both .*0\.png: split by reference"):
+        Trainer(CONFIG, train, leaked, tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_validation_correlates_the_averaged_model_with_the_ratings(unbroken, pairs):
+    model = BiRQA(NETWORK)
+    model.load_state_dict(unbroken.average.state_dict())
+    scores, ratings = scores_and_ratings(model, pairs)
+    last = unbroken.log[-1]
+    assert last["srocc"] == pytest.approx(spearmanr(scores, ratings)[0])
+    assert last["plcc"] == pytest.approx(pearsonr(scores, ratings)[0], abs=1e-5)
+    assert "srocc" not in unbroken.log[0]
+
+
+def test_validation_is_cut_to_the_asked_number_of_pairs(pairs, tmp_path):
+    run = trainer(pairs, tmp_path, replace(CONFIG, validation_pairs=3))
+    assert len(run.validation) == 3
+    assert {pair.split for pair in run.validation} == {"validation"}
+
+
+# Recipes
+
+
+def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(CONFIG.to_dict()))
+    assert load_recipe(path) == CONFIG
+    assert load_recipe(path, steps=9, seed=None) == replace(CONFIG, steps=9)
+    assert load_recipe(None, crop=64) == TrainingConfig(crop=64)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"steps": 3, "depth": 1}', r"recipe\.json: unknown fields .*: depth\."),
+        ('{"network": {"depth": 1}}', "unknown fields: depth"),
+        ('{"steps": 3', r"recipe\.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_recipe_is_refused_with_the_reason(tmp_path, text, message):
+    path = tmp_path / "recipe.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_recipe(path)
