@@ -40,23 +40,21 @@ class _Features(nn.Module):
         return tuple(self.maps(dist, ref))
 
 
-class _Explained(nn.Module):
-    """The network with its explanation as a flat tuple, as a graph needs it."""
+class _Traced(nn.Module):
+    """The network with tensors for arguments and results, as a graph needs them."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, explain: bool) -> None:
         super().__init__()
         self.network = network
+        self.explain = explain
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        parts: Explanation = self.network(list(inputs[:-1]), inputs[-1], explain=True)
-        return (
-            parts.score,
-            parts.level_score,
-            parts.reliability,
-            parts.quality,
-            *parts.strength,
-            *parts.confidence,
-        )
+        result = self.network(list(inputs[:-1]), inputs[-1], explain=self.explain)
+        if not self.explain:
+            return (result,)
+        parts: Explanation = result
+        maps = (*parts.strength, *parts.confidence)
+        return (parts.score, parts.level_score, parts.reliability, parts.quality, *maps)
 
 
 def _trace(
@@ -90,8 +88,8 @@ def features_graph(config: BiRQAConfig) -> ModelProto:
     return _trace(_Features(config), (example[0], example[1]), ["dist", "ref"], level_names(config))
 
 
-def network_graph(config: BiRQAConfig) -> ModelProto:
-    """maps_0.., size (2,) -> score and every part of `Explanation`, without the values of the weights.
+def network_graph(config: BiRQAConfig, explain: bool) -> ModelProto:
+    """maps_0.., size (2,) -> score, and every part of `Explanation` on request, without the weights' values.
 
     The weights are named as in `Network.state_dict()` and declared external.
     """
@@ -104,10 +102,12 @@ def network_graph(config: BiRQAConfig) -> ModelProto:
         torch.rand(1, 6, side >> level, (side + config.multiple) >> level) for level in range(config.levels)
     ]
     levels = range(1, config.levels) if config.csram else range(0)
-    outputs = ["score", "level_score", "reliability", "quality"]
-    outputs += [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
+    outputs = ["score"]
+    if explain:
+        outputs += ["level_score", "reliability", "quality"]
+        outputs += [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
     size = torch.tensor([float(side), float(side + config.multiple)])
-    model = _trace(_Explained(network), (*maps, size), [*level_names(config), "size"], outputs)
+    model = _trace(_Traced(network, explain), (*maps, size), [*level_names(config), "size"], outputs)
 
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.removeprefix("network.")
@@ -162,7 +162,8 @@ def save_model(
         (new / "weights.safetensors").write_bytes(weights)
         (new / "model.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         (new / "features.onnx").write_bytes(features_graph(module.config).SerializeToString())
-        (new / "network.onnx").write_bytes(network_graph(module.config).SerializeToString())
+        for file, explain in (("network.onnx", False), ("explain.onnx", True)):
+            (new / file).write_bytes(network_graph(module.config, explain).SerializeToString())
         if folder.exists():
             os.replace(folder, Path(beside) / "old")
         os.replace(new, folder)
@@ -176,7 +177,7 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
     = (height, width) before padding, to network.onnx.
     """
     out.mkdir(parents=True, exist_ok=True)
-    network = network_graph(model.config)
+    network = network_graph(model.config, explain=True)
     for tensor in network.graph.initializer:
         if tensor.name in model.tensors:
             tensor.CopyFrom(onnx.numpy_helper.from_array(model.tensors[tensor.name], tensor.name))

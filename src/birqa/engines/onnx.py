@@ -5,6 +5,7 @@ at a fraction of the memory; the network sees the whole picture and needs no til
 """
 
 import os
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,29 +25,33 @@ class OnnxEngine:
     """Runs `model` on a CPU with `threads` threads (all cores when None)."""
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
+        self.model = model
         self.config = model.config
+        self.threads = threads
         self.features = _session(model, "features.onnx", {}, threads)
         self.network = _session(model, "network.onnx", model.tensors, threads)
-        self.needed_only = ort.RunOptions()
-        # Leaves out the nodes that serve only the explanation when just the score is asked for.
-        self.needed_only.only_execute_path_to_fetches = True
+
+    @cached_property
+    def explained(self) -> Any:
+        """The network with every part as an output; made when first asked for."""
+        return _session(self.model, "explain.onnx", self.model.tensors, self.threads)
 
     def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
-        return float(self._run(dist, ref, ["score"])[0][0])
+        return float(self._run(self.network, dist, ref, ["score"])[0][0])
 
     def explain(self, dist: np.ndarray, ref: np.ndarray) -> Parts:
         levels = range(1, self.config.levels) if self.config.csram else range(0)
         maps = [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
         names = ["score", "level_score", "reliability", "quality", *maps]
-        score, level_score, reliability, quality, *rest = self._run(dist, ref, names)
+        score, level_score, reliability, quality, *rest = self._run(self.explained, dist, ref, names)
         rest = [value[0, 0] for value in rest]
         half = len(rest) // 2
         return Parts(float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0])
 
-    def _run(self, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+    def _run(self, network: Any, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
         feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
         feed["size"] = np.array(dist.shape[:2], np.float32)
-        result: list[np.ndarray] = self.network.run(outputs, feed, self.needed_only)
+        result: list[np.ndarray] = network.run(outputs, feed)
         return result
 
     def pyramid(self, dist: np.ndarray, ref: np.ndarray) -> list[np.ndarray]:
@@ -79,6 +84,8 @@ def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: i
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or _cores()
     options.log_severity_level = 3
+    # The sessions take turns: threads of the one that is done must not spin on the cores of the next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # A picture's size decides the buffers; keeping the pattern of each size would only cost memory.
     options.enable_mem_pattern = False
     values = [ort.OrtValue.ortvalue_from_numpy(value) for value in tensors.values()]

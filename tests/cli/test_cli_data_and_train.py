@@ -1,0 +1,227 @@
+"""birqa data and birqa train, on pictures small enough to take seconds."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import birqa
+from birqa.data import synthesis
+from birqa.data.distortions import KADID10K, LEVELS, TID2013_EXACT
+from birqa.model import load_model
+
+TINY = {
+    "network": {"widths": [8, 8], "blocks": [0, 0], "head_width": 4, "head_hidden": 4},
+    "steps": 2,
+    "batch": 4,
+    "references_per_batch": 2,
+    "crop": 32,
+    "validate_every": 2,
+    "identity_mos": 5,
+}
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def originals(tmp_path, photographs):
+    folder = tmp_path / "originals"
+    folder.mkdir()
+    for name, picture in zip("xy", photographs, strict=False):
+        Image.fromarray(picture[:36, :40]).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def kadid_ratings(tmp_path):
+    path = tmp_path / "kadid.csv"
+    rows = [f"1,{kind},{level},{1 - level / 10 - kind / 100}" for kind in KADID10K for level in LEVELS]
+    path.write_text("\n".join(["ref,type,level,quality", *rows]))
+    return path
+
+
+def test_kadid_makes_the_pairs_that_its_table_lists(cli, tmp_path, originals, kadid_ratings):
+    out = tmp_path / "out"
+    (tmp_path / "splits.csv").write_text("file,split\ny.png,test\n")
+    answer = cli(
+        *("data", "kadid", originals, "-o", out, "--ratings", kadid_ratings),
+        *("--manifest", tmp_path / "splits.csv", "--format", "bmp", "--workers", 1),
+    )
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.endswith(f"{out / 'meta.csv'}: 1 photographs, 125 pairs\n")
+    rows = rows_of(out / "meta.csv")
+    assert len(rows) == 125
+    for row in rows:
+        assert (row["ref"], row["split"]) == ("ref/y.bmp", "test")
+        assert float(row["mos"]) == pytest.approx(1 - int(row["level"]) / 10 - int(row["type"]) / 100)
+        with Image.open(out / row["dist"]) as picture:
+            assert (picture.format, picture.size) == ("BMP", (40, 36))
+    np.testing.assert_array_equal(birqa.load_image(out / "ref/y.bmp"), birqa.load_image(originals / "y.png"))
+
+
+def test_kadid_refuses_what_it_cannot_use(refuses, tmp_path, originals, kadid_ratings):
+    arguments = "data", "kadid"
+    rest = "-o", tmp_path / "out", "--ratings"
+    refuses("nowhere", *arguments, tmp_path / "nowhere", *rest, kadid_ratings)
+    refuses("absent.csv not found", *arguments, originals, *rest, tmp_path / "absent.csv")
+    (tmp_path / "empty").mkdir()
+    refuses("no reference photographs", *arguments, tmp_path / "empty", *rest, kadid_ratings)
+    (tmp_path / "short.csv").write_text("ref,type,level,quality\n1,1,1,0.5\n")
+    refuses("no rating for type 1, level 2", *arguments, originals, *rest, tmp_path / "short.csv")
+    (tmp_path / "list.csv").write_text("name\nx.png\n")
+    message = f"{tmp_path / 'list.csv'}"
+    refuses(message, *arguments, originals, *rest, kadid_ratings, "--manifest", tmp_path / "list.csv")
+    assert not (tmp_path / "out" / "meta.csv").exists()
+
+
+def test_tid2013_makes_every_exact_type_of_its_references(cli, tmp_path, originals, monkeypatch):
+    monkeypatch.setattr(synthesis, "TID2013_CROPS", ((3, 2),))
+    monkeypatch.setattr(synthesis, "TID2013_CROP_SIZE", (32, 32))
+    (originals / "x.png").rename(originals / "kodim01.png")
+    ratings = tmp_path / "tid.csv"
+    rows = [f"1,{kind},{level},{kind + level / 10}" for kind in TID2013_EXACT for level in LEVELS]
+    ratings.write_text("\n".join(["ref,type,level,quality", *rows]))
+    out = tmp_path / "out"
+    answer = cli("data", "tid2013", originals, "-o", out, "--ratings", ratings, "--workers", 1)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == str(out / "meta.csv")
+    rows = rows_of(out / "meta.csv")
+    assert len(rows) == 5 * len(TID2013_EXACT)
+    for row in rows:
+        assert float(row["mos"]) == pytest.approx(int(row["type"]) + int(row["level"]) / 10)
+        assert row["split"] == "test"
+        assert Image.open(out / row["dist"]).size == (32, 32)
+
+
+def test_tid2013_refuses_an_incomplete_folder(refuses, tmp_path, originals):
+    (tmp_path / "tid.csv").write_text("ref,type,level,quality\n")
+    refuses(
+        "has no kodim01",
+        "data",
+        "tid2013",
+        originals,
+        "-o",
+        tmp_path / "out",
+        "--ratings",
+        tmp_path / "tid.csv",
+    )
+
+
+# Training
+
+
+@pytest.fixture
+def rated(tmp_path, photographs, damage):
+    """meta.csv: two references to train on and one to test on, four pairs each."""
+    lines = ["ref,dist,mos,split"]
+    for index, picture in enumerate(photographs):
+        Image.fromarray(picture).save(tmp_path / f"ref{index}.png")
+        for level, sigma in enumerate((3, 10, 25, 50)):
+            Image.fromarray(damage("noise", picture, sigma)).save(tmp_path / f"dist{index}_{level}.png")
+            split = "test" if index == 2 else "train"
+            lines.append(f"ref{index}.png,dist{index}_{level}.png,{4.5 - level},{split}")
+    (tmp_path / "meta.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "meta.csv"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(**changes):
+        path = tmp_path / "recipe.json"
+        path.write_text(json.dumps(TINY | changes))
+        return path
+
+    return write
+
+
+def test_training_gives_a_metric_that_scores(cli, tmp_path, rated, recipe):
+    out = tmp_path / "run"
+    answer = cli(
+        "train", "--data", rated, "-o", out, "--recipe", recipe(), "--name", "birqa.mine", "--seed", 5
+    )
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[-1] == f"{out / 'model'}: use it with --metric {out / 'model'}"
+    model = load_model(out / "model")
+    assert (model.name, model.version) == ("birqa.mine", "1")
+    assert model.config.widths == (8, 8)
+    assert model.card["summary"] == "trained on meta.csv"
+    assert model.card["data"] == {"pairs": 8, "references": 2}
+    assert model.card["training"]["seed"] == 5
+    assert model.card["validation"]["step"] == 2
+    assert -1 <= model.card["validation"]["srocc"] <= 1
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.safetensors", "model"]
+
+    ref, dist = tmp_path / "ref0.png", tmp_path / "dist0_3.png"
+    for engine in ("onnx", "torch"):
+        scored = cli("score", ref, dist, ref, "--metric", out / "model", "--engine", engine, "--json")
+        rows = json.loads(scored.out)
+        assert [row["metric"] for row in rows] == ["birqa.mine"] * 2
+        assert 0 < rows[0]["score"] < rows[1]["score"] == 1
+    assert json.loads(cli("eval", rated, "--metric", out / "model", "--json").out)["n"] == 12
+
+
+def test_training_twice_with_one_seed_gives_the_same_weights(cli, tmp_path, rated, recipe):
+    for run in ("one", "two", "other"):
+        seed = 2 if run == "other" else 1
+        assert (
+            cli("train", "--data", rated, "-o", tmp_path / run, "--recipe", recipe(), "--seed", seed).code
+            == 0
+        )
+    one, two, other = (load_model(tmp_path / run / "model").sha256 for run in ("one", "two", "other"))
+    assert one == two != other
+
+
+def test_a_finished_run_goes_on_where_it_was(cli, tmp_path, rated, recipe):
+    arguments = "train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()
+    first = cli(*arguments)
+    again = cli(*arguments)
+    assert [line for line in first.out.splitlines() if line.startswith("{")]
+    assert not [line for line in again.out.splitlines() if line.startswith("{")]
+    assert again.code == 0
+
+
+def test_training_without_test_pictures_works(cli, tmp_path, rated, recipe):
+    rated.write_text(rated.read_text().replace(",test", ",train"))
+    assert cli("train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()).code == 0
+    assert set(load_model(tmp_path / "run/model").card["validation"]) == {"step", "loss", "seconds_per_step"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"speed": 9}, "unknown fields of the training configuration: speed"),
+        ({"network": {"wings": 2}}, "the network configuration has unknown fields: wings"),
+        ({"network": {"widths": [9, 9], "blocks": [1, 1]}}, "must be multiples of 8"),
+        ({"crop": 128}, "crop"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(refuses, tmp_path, rated, recipe, changes, message):
+    refuses(message, "train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe(**changes))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3"])
+def test_a_damaged_recipe_is_refused_by_name(refuses, tmp_path, rated, text):
+    path = tmp_path / "recipe.json"
+    path.write_text(text)
+    refuses(str(path), "train", "--data", rated, "-o", tmp_path / "run", "--recipe", path)
+
+
+def test_data_that_cannot_be_trained_on_is_refused(refuses, tmp_path, rated, recipe):
+    run = "-o", tmp_path / "run", "--recipe", recipe()
+    refuses("absent.csv", "train", "--data", tmp_path / "absent.csv", *run)
+    text = rated.read_text()
+    rated.write_text(text.replace(",train", ",test"))
+    refuses("train", "train", "--data", rated, *run)
+    rated.write_text(text.replace("dist0_1.png,3.5,train", "dist0_1.png,3.5,test"))
+    refuses("split by reference", "train", "--data", rated, *run)
+
+
+def test_ratings_far_above_the_identity_rating_are_refused(refuses, tmp_path, rated, recipe):
+    """Capped at 1 they would all be equal, and the network would learn nothing, in silence."""
+    run = "-o", tmp_path / "run", "--recipe", recipe(identity_mos=0.4)
+    refuses("identity_mos", "train", "--data", rated, *run)
