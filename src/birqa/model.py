@@ -4,6 +4,7 @@ weights.safetensors   the trained tensors, one file for every engine
 model.json            name.tag, configuration, sha256 of the weights, card, self-test
 features.onnx         pictures -> feature pyramid; holds no weights
 network.onnx          feature pyramid -> score; takes its weights from weights.safetensors
+explain.onnx          the same with every part of the score as an output
 """
 
 import hashlib
