@@ -1,5 +1,6 @@
 # make demo   the core alone, on the example pairs
 # make test   everything, with the whole suite
+# make results, make weights   every published figure and weight again
 PYTHON ?= python3
 # Any build of PyTorch will do, for example TORCH="torch --index-url https://download.pytorch.org/whl/cpu".
 TORCH ?= torch==2.13.0
@@ -7,7 +8,7 @@ TORCH ?= torch==2.13.0
 DEMO := .venv-demo
 DEV := .venv
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint results weights clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/birqa score --pairs examples/pairs.csv
@@ -20,8 +21,32 @@ lint: $(DEV)/ready
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 
-bench: $(DEV)/ready
-	$(DEV)/bin/python benchmarks/speed.py
+# The photographs and ratings that the published figures were measured on.
+DATA ?= ../shared/data
+SETS := build/sets
+
+$(SETS)/tid2013-exact/meta.csv: $(DEV)/ready
+	$(DEV)/bin/birqa data tid2013 $(DATA)/kodak --ratings $(DATA)/ratings/tid2013.csv -o $(@D)
+
+$(SETS)/kadid-test/meta.csv: $(DEV)/ready
+	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split test --limit 20 \
+		--ratings $(DATA)/ratings/kadid10k.csv -o $(@D)
+
+$(SETS)/kadid-train/meta.csv: $(DEV)/ready
+	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
+		--ratings $(DATA)/ratings/kadid10k.csv --format bmp -o $(@D)
+
+results: $(DEV)/ready $(DEMO)/ready $(SETS)/tid2013-exact/meta.csv $(SETS)/kadid-test/meta.csv
+	$(DEV)/bin/python benchmarks/accuracy.py $(SETS)/tid2013-exact/meta.csv --out benchmarks/results/tid2013-exact.json
+	$(DEV)/bin/python benchmarks/accuracy.py $(SETS)/kadid-test/meta.csv --out benchmarks/results/kadid-test.json
+	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
+	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
+	$(DEV)/bin/python benchmarks/report.py
+
+# Hours on two cores; an interrupted run goes on where it was.
+weights: $(DEV)/ready $(SETS)/kadid-train/meta.csv
+	$(DEV)/bin/birqa train --data $(SETS)/kadid-train/meta.csv --recipe recipes/birqa.kadid.json \
+		--card recipes/birqa.kadid.card.json --name birqa.kadid -o runs/birqa.kadid
 
 $(DEMO)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DEMO)

@@ -1,6 +1,6 @@
 """Time and peak memory of one pair, birqa beside its peers, interleaved in one run.
 
-    python benchmarks/speed.py [--threads 2] [--rounds 5] [--json]
+    python benchmarks/speed.py [--threads 2] [--rounds 5] [--out FILE]
 
 LPIPS's own package needs torchvision, so its AlexNet layers stand here with random weights: the arithmetic
 of LPIPS-AlexNet without its accuracy. Memory is the peak of a fresh process that scores one pair.
@@ -153,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path, help="Also write the figures to this JSON file.")
     parser.add_argument("--memory", nargs=2, metavar=("METRIC", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -168,14 +168,16 @@ def main() -> None:
         for name in ("birqa (onnx)", PEER)
         for size in SIZES
     }
-    if options.json:
+    if options.out:
         peaks = [{"metric": name, "size": size, "peak_mb": peak} for (name, size), peak in memory.items()]
-        print(json.dumps({"threads": options.threads, "times": times, "memory": peaks}, indent=1))
-        return
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(
+            json.dumps({"threads": options.threads, "times": times, "memory": peaks}, indent=1) + "\n"
+        )
     for row in times:
         print(
-            f"{row['size']:>10}  {row['metric']:<24} median {row['median_s']:7.3f} s  min {row['min_s']:7.3f} s"
-            f"  {row['ratio_to_lpips']:5.2f} x LPIPS"
+            f"{row['size']:>10}  {row['metric']:<24} median {row['median_s']:7.3f} s  "
+            f"min {row['min_s']:7.3f} s  {row['ratio_to_lpips']:5.2f} x LPIPS"
         )
     for (name, size), peak in memory.items():
         print(f"{size:>10}  {name:<24} peak {'failed' if peak is None else f'{peak:.0f} MB'}")

@@ -36,7 +36,7 @@ def photographs():
 
 @pytest.fixture(scope="session")
 def damage():
-    """damage(kind, picture, level): noise (sigma of 255), blur (radius), jpeg (quality); the same each time."""
+    """damage(kind, picture, level), always the same: noise (sigma of 255), blur (radius), jpeg (quality)."""
 
     def noise(picture, sigma):
         grain = np.random.default_rng(7).standard_normal(picture.shape)
@@ -94,7 +94,7 @@ def tiny_module():
 
 @pytest.fixture(scope="session")
 def save_tiny(tiny_module):
-    """save_tiny(folder, half=True, **config): writes the tiny network as a model folder and gives its path."""
+    """save_tiny(folder, half=True, **config): writes the tiny network as a model folder, gives its path."""
     from birqa.export import save_model
 
     def save(folder, half=True, **config):

@@ -185,8 +185,11 @@ def test_a_finished_run_goes_on_where_it_was(cli, tmp_path, rated, recipe):
     assert again.code == 0
 
 
-def test_training_without_test_pictures_works(cli, tmp_path, rated, recipe):
-    rated.write_text(rated.read_text().replace(",test", ",train"))
+@pytest.mark.parametrize("count", [0, 1])
+def test_training_with_too_few_test_pictures_to_correlate_works(cli, tmp_path, rated, recipe, count):
+    lines = rated.read_text().splitlines()
+    tested = [line for line in lines if line.endswith(",test")]
+    rated.write_text("\n".join([*(line for line in lines if line not in tested), *tested[:count]]))
     assert cli("train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()).code == 0
     assert set(load_model(tmp_path / "run/model").card["validation"]) == {"step", "loss", "seconds_per_step"}
 

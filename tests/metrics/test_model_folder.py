@@ -124,6 +124,19 @@ def test_without_a_graph_the_torch_engine_still_works_and_the_other_says_so(fold
     np.testing.assert_array_equal(birqa.create_metric(folder, engine="torch")(*pair), expected)
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_without_its_graph_only_the_explanation_is_refused(folder, pair, missing):
+    expected = birqa.create_metric(folder)(*pair)
+    if missing:
+        (folder / "explain.onnx").unlink()
+    else:
+        (folder / "explain.onnx").write_bytes(b"no graph at all")
+    metric = birqa.create_metric(folder)
+    np.testing.assert_array_equal(metric(*pair), expected)
+    with pytest.raises(ModelError, match=r"explain\.onnx"):
+        metric.explain(*pair)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_missing_tensor_is_found(folder, engine):
     tensors = load_file(folder / "weights.safetensors")
@@ -233,7 +246,7 @@ def test_a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it(
     save_model(module, folder, name="birqa.other", version="8", card={})
     assert birqa.create_metric(folder)(*pair) < before
     assert load_model(folder).name == "birqa.other"
-    files = {"features.onnx", "model.json", "network.onnx", "weights.safetensors"}
+    files = {"explain.onnx", "features.onnx", "model.json", "network.onnx", "weights.safetensors"}
     assert {path.name for path in folder.iterdir()} == files
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
@@ -244,7 +257,7 @@ def test_a_failure_while_writing_leaves_the_old_model_and_nothing_beside_it(
     folder = save_tiny(tmp_path / "runs" / "model")
     before = birqa.create_metric(folder)(*pair)
 
-    def full(config):
+    def full(*_):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("birqa.export.network_graph", full)

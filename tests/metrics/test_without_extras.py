@@ -69,7 +69,8 @@ def test_the_command_line_scores_maps_and_lists_without_torch(without, files, tm
         "import birqa.cli\n"
         "for line in (['score', ref, dist], ['map', ref, dist, '-o', out], ['metrics']):\n"
         "    sys.argv = ['birqa', *line]\n"
-        "    try:\n        birqa.cli.run()\n    except SystemExit as done:\n        print('exit', done.code or 0)\n"
+        "    try:\n        birqa.cli.run()\n"
+        "    except SystemExit as done:\n        print('exit', done.code or 0)\n"
     )
     out = str(tmp_path / "sheet.png")
     code = f"dist, ref, out = {files[0]!r}, {files[1]!r}, {out!r}\n" + code
@@ -103,13 +104,12 @@ def test_what_needs_torch_says_how_to_get_it(without, code):
     ("lacking", "extra", "arguments"),
     [
         (["torch"], "birqa[torch]", ["score", "REF", "DIST", "--engine", "torch"]),
-        (["torch"], "birqa[train]", ["train", "--data", "META", "-o", "OUT"]),
-        (["onnx"], "birqa[train]", ["train", "--data", "META", "-o", "OUT"]),
-        (["scipy"], "birqa[train]", ["train", "--data", "META", "-o", "OUT"]),
-        (["torch"], "birqa[export]", ["export", "-o", "OUT"]),
-        (["onnx"], "birqa[export]", ["export", "-o", "OUT"]),
-        (["cv2"], "birqa[train]", ["data", "kadid", "OUT", "-o", "OUT", "--ratings", "META"]),
-        (["cv2"], "birqa[train]", ["data", "tid2013", "OUT", "-o", "OUT", "--ratings", "META"]),
+        (["torch"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
+        (["onnx"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
+        (["torch"], "birqa[torch]", ["export", "-o", "OUT"]),
+        (["onnx"], "birqa[torch]", ["export", "-o", "OUT"]),
+        (["cv2"], "birqa[data]", ["data", "kadid", "OUT", "-o", "OUT", "--ratings", "META"]),
+        (["skimage"], "birqa[data]", ["data", "tid2013", "OUT", "-o", "OUT", "--ratings", "META"]),
         (["scipy"], "birqa[eval]", ["eval", "META"]),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,

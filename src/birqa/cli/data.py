@@ -23,6 +23,8 @@ def kadid(
     manifest: Annotated[
         Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
     ] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split of the manifest.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photographs, by name.")] = None,
     image_format: Format = "png",
     workers: Workers = None,
     seed: int = 0,
@@ -31,14 +33,14 @@ def kadid(
     from birqa.data.synthesis import build_kadid
     from birqa.pairing import IMAGE_SUFFIXES
 
-    splits: dict[str, str] = {}
     if manifest is None:
         files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        splits = {}
     else:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        files = [photographs / row["file"] for row in rows]
-        splits = {Path(row["file"]).stem: row["split"] for row in rows}
+        listed = _read_manifest(manifest)
+        files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
+        splits = {Path(name).stem: part for name, part in listed.items()}
+    files = files[:limit]
     meta = build_kadid(
         files,
         out,
@@ -50,6 +52,15 @@ def kadid(
         progress=_report,
     )
     print(f"{meta}: {len(files)} photographs, {125 * len(files)} pairs")
+
+
+def _read_manifest(path: Path) -> dict[str, str]:
+    """file -> split."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"file", "split"} <= set(reader.fieldnames or []):
+            raise ValueError(f"{path}: the columns file and split are needed.")
+        return {row["file"]: row["split"] for row in reader}
 
 
 @app.command("tid2013")

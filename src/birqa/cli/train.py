@@ -14,6 +14,7 @@ def command(
     recipe: Annotated[
         Path | None, typer.Option(help="JSON with fields of the training configuration.")
     ] = None,
+    card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     device: str = "cpu",
@@ -38,11 +39,11 @@ def command(
         print(json.dumps(entry) + f"  {left / 60:.0f} min left", flush=True)
 
     trainer.run(report)
-    card = {
-        "summary": f"trained on {data.name}",
+    written = {} if card is None else json.loads(card.read_text(encoding="utf-8"))
+    measured = {
         "data": {"pairs": len(train), "references": len({pair.ref for pair in train})},
         "training": config.to_dict(),
         "validation": trainer.log[-1],
     }
-    save_model(trainer.average, out / "model", name=name, version="1", card=card)
+    save_model(trainer.average, out / "model", name=name, version="1", card=written | measured)
     print(f"{out / 'model'}: use it with --metric {out / 'model'}")

@@ -1,0 +1,131 @@
+"""docs/results.md and the model cards' pages, from the measurements in benchmarks/results.
+
+python benchmarks/report.py
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from birqa.registry import list_models
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+DATA = {
+    "tid2013-exact": (
+        "Re-synthesised TID2013, ten nearly exact types",
+        "Types 1, 2, 3, 5, 7, 8, 10, 16, 17 and 19 of TID2013 made again on the 24 Kodak crops that TID2013 "
+        "used, with the human rating of each picture. Never seen in training. These are not TID2013's own "
+        "files: metrics keep their order on such a set, and strong ones read some hundredths lower.",
+    ),
+    "kadid-test": (
+        "KADID-10k distortions and mean ratings on held-out photographs",
+        "All 25 types x 5 levels on test photographs of the collection that the training photographs are "
+        "from; each label is the mean human rating of its (type, level) cell, not of the picture.",
+    ),
+}
+
+
+def load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def accuracy(name: str) -> list[str]:
+    title, what = DATA[name]
+    record = load(name)
+    lines = [f"## {title}", "", what, "", f"{record['pairs']:,} pairs, {record['references']} references. "]
+    lines[-1] += "Intervals: 95 %, bootstrap over references, 1,000 resamples, paired for the difference."
+    lines += [
+        "",
+        "| metric | SROCC | 95 % | PLCC | KROCC | birqa minus this, 95 % |",
+        "|---|---:|---|---:|---:|---|",
+    ]
+    for index, row in enumerate(record["table"]):
+        low, high = row["srocc_95"]
+        gap = "" if index == 0 else "{:+.3f} .. {:+.3f}".format(*row["ours_minus_this_95"])
+        lines.append(
+            f"| {row['metric']} | {row['srocc']:.3f} | {low:.3f} .. {high:.3f} | {row['plcc']:.3f} "
+            f"| {row['krocc']:.3f} | {gap} |"
+        )
+    kinds = list(record["table"][0]["srocc_per_type"])
+    lines += ["", "SROCC by distortion type:", "", "| metric | " + " | ".join(kinds) + " |"]
+    lines.append("|---|" + "---:|" * len(kinds))
+    for row in record["table"]:
+        values = " | ".join(f"{row['srocc_per_type'][kind]:.2f}" for kind in kinds)
+        lines.append(f"| {row['metric']} | {values} |")
+    return [*lines, ""]
+
+
+def speed() -> list[str]:
+    record = load("speed")
+    lines = [
+        "## Time and memory",
+        "",
+        f"One pair, decoded pictures in, score out, features included; {record['threads']} CPU threads, all "
+        "metrics in turn in one process, ratios round by round, medians. LPIPS-AlexNet is its layers with "
+        "random weights.",
+        "",
+        "| size | metric | median s | times LPIPS-AlexNet |",
+        "|---|---|---:|---:|",
+    ]
+    for row in record["times"]:
+        lines.append(
+            f"| {row['size']} | {row['metric']} | {row['median_s']:.3f} | {row['ratio_to_lpips']:.2f} |"
+        )
+    lines += ["", "Peak memory of a fresh process:", "", "| size | metric | MB |", "|---|---|---:|"]
+    lines += [f"| {row['size']} | {row['metric']} | {row['peak_mb']:.0f} |" for row in record["memory"]]
+    footprint = load("footprint")
+    lines += [
+        "",
+        "| footprint | |",
+        "|---|---:|",
+        f"| core, installed | {footprint['core_installed_mb']:.0f} MB |",
+        f"| torch alone (CPU build), which LPIPS and pyiqa need | {footprint['torch_installed_mb']:.0f} MB |",
+        f"| `import birqa` | {footprint['import_birqa_s']:.3f} s |",
+        f"| `import torch`, the first step of LPIPS and pyiqa | {footprint['import_torch_s']:.2f} s |",
+        f"| cold shell to the first score, 512x384 | {footprint['first_score_s']:.2f} s |",
+        "",
+    ]
+    return lines
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    print(path.relative_to(ROOT))
+
+
+def main() -> None:
+    names = [model.name + " " + model.version for model in list_models()]
+    lines = [
+        "# Results",
+        "",
+        f"Made by `make results`, never edited. Weights: {', '.join(names)}.",
+        "",
+        *[line for name in DATA if (RESULTS / f"{name}.json").exists() for line in accuracy(name)],
+        *speed(),
+    ]
+    write(ROOT / "docs" / "results.md", "\n".join(lines))
+    for model in list_models():
+        card = [
+            f"# {model.name} {model.version}",
+            "",
+            "Made by `make results` from the card in the model folder.",
+            "",
+        ]
+        for title, content in model.card.items():
+            card += [f"## {title.replace('_', ' ').capitalize()}", ""]
+            if isinstance(content, dict):
+                card += [f"- {key.replace('_', ' ')}: {value}" for key, value in content.items()]
+            elif isinstance(content, list):
+                card += [f"- {item}" for item in content]
+            else:
+                card += [str(content)]
+            card.append("")
+        write(ROOT / "docs" / "cards" / f"{model.name}.md", "\n".join(card))
+
+
+if __name__ == "__main__":
+    main()
