@@ -6,9 +6,13 @@ from PIL import Image, ImageDraw, ImageFont
 from birqa.images import to_float
 from birqa.metric import ScoreExplanation
 
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
 PANEL = 480
+LEAST_COLUMN = 360
 MARGIN = 16
 TEXT = 16
+BAR_LENGTH = 170
 INK = (34, 34, 34)
 PAPER = (255, 255, 255)
 BAR = (70, 110, 160)
@@ -36,44 +40,78 @@ def explanation_picture(
     height, width = ref.shape[:2]
     scale = PANEL / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    column = max(size[0], LEAST_COLUMN) + MARGIN
     low = float(explanation.quality_map.min())
-    # The range is stretched to what is there, and the scale below the map says so.
-    spread = max(1 - low, 1e-6)
-    heat = colour_map((explanation.quality_map - low) / spread)
     panels = [
         ("reference", _fit(ref, size)),
         ("distorted", _fit(dist, size)),
-        (f"quality map: {low:.2f} (dark) to 1.00 (bright)", _fit(heat, size)),
+        # Stretched to the range that is there, which the label tells.
+        (f"quality map: {low:.2f} (dark) to 1.00 (bright)", _heat(explanation.quality_map, size, low, 1.0)),
     ]
-    levels = len(explanation.reliability)
     top = 3 * TEXT + MARGIN
-    bars_top = top + size[1] + TEXT + 2 * MARGIN
-    sheet = Image.new(
-        "RGB", (3 * max(size[0], 300) + 4 * MARGIN, bars_top + (levels + 1) * 2 * TEXT + MARGIN), PAPER
-    )
+    table = top + size[1] + TEXT + 2 * MARGIN
+    thumbnail = (max(1, size[0] // 4), max(1, size[1] // 4))
+    rows = len(explanation.reliability)
+    bottom = table + max((rows + 1) * 2 * TEXT, 2 * TEXT + 2 * (thumbnail[1] + MARGIN))
+    sheet = Image.new("RGB", (3 * column + MARGIN, bottom), PAPER)
     draw = ImageDraw.Draw(sheet)
-    font, large = ImageFont.load_default(TEXT), ImageFont.load_default(1.5 * TEXT)
-    draw.text((MARGIN, MARGIN / 2), f"{metric}: {explanation.score:.4f}", INK, large)
+    font = ImageFont.load_default(TEXT)
+    draw.text(
+        (MARGIN, MARGIN / 2), f"{metric}: {explanation.score:.4f}", INK, ImageFont.load_default(1.5 * TEXT)
+    )
     draw.text((MARGIN, MARGIN / 2 + 1.8 * TEXT), f"{caption}; 1 is identical", INK, font)
     for index, (label, picture) in enumerate(panels):
-        left = MARGIN + index * (max(size[0], 300) + MARGIN)
-        sheet.paste(picture, (left, top + TEXT + MARGIN // 2))
-        draw.text((left, top), label, INK, font)
-
-    track = 260
-    columns = [MARGIN, MARGIN + 170, MARGIN + 170 + track + 90]
-    for left, title in zip(columns, ("level", "reliability", "level score"), strict=True):
-        draw.text((left, bars_top), title, INK, font)
-    for level in range(levels):
-        y = bars_top + (level + 1) * 2 * TEXT
-        name = f"{level + 1} (1/{2**level} size)"
-        draw.text((columns[0], y), name, INK, font)
-        values = (explanation.reliability[level], explanation.level_score[level])
-        for left, value in zip(columns[1:], values, strict=True):
-            draw.rectangle((left, y + 2, left + track, y + TEXT), TRACK)
-            draw.rectangle((left, y + 2, left + track * float(value), y + TEXT), BAR)
-            draw.text((left + track + 8, y), f"{value:.3f}", INK, font)
+        draw.text((MARGIN + index * column, top), label, INK, font)
+        sheet.paste(picture, (MARGIN + index * column, top + TEXT + MARGIN // 2))
+    _draw_levels(draw, font, (MARGIN, table), explanation)
+    if explanation.strength:
+        _draw_exchange(sheet, draw, font, (MARGIN + 2 * column, table), thumbnail, explanation)
     return sheet
+
+
+def _draw_levels(
+    draw: ImageDraw.ImageDraw, font: Font, corner: tuple[int, int], explanation: ScoreExplanation
+) -> None:
+    """A row for each level: reliability x level score = contribution; the contributions sum to the score."""
+    left, top = corner
+    columns = [left, left + 140, left + 400, left + 660]
+    titles = ("level", "reliability", "x level score", "= contribution")
+    for x, title in zip(columns, titles, strict=True):
+        draw.text((x, top), title, INK, font)
+    values = zip(explanation.reliability, explanation.level_score, explanation.contribution, strict=True)
+    for level, row in enumerate(values):
+        y = top + (level + 1) * 2 * TEXT
+        draw.text((columns[0], y), f"{level + 1} (1/{2**level} size)", INK, font)
+        for x, value in zip(columns[1:], row, strict=True):
+            draw.rectangle((x, y + 2, x + BAR_LENGTH, y + TEXT), TRACK)
+            draw.rectangle((x, y + 2, x + BAR_LENGTH * float(value), y + TEXT), BAR)
+            draw.text((x + BAR_LENGTH + 8, y), f"{value:.3f}", INK, font)
+
+
+def _draw_exchange(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    font: Font,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    explanation: ScoreExplanation,
+) -> None:
+    """What each level takes over from the finer one: CSRAM strength above, confidence below."""
+    left, top = corner
+    draw.text((left, top), "CSRAM strength (above) and confidence, by level", INK, font)
+    for level, (strength, confidence) in enumerate(
+        zip(explanation.strength, explanation.confidence, strict=True)
+    ):
+        x = left + level * (size[0] + MARGIN)
+        y = top + int(1.5 * TEXT)
+        sheet.paste(_heat(strength, size, 0.0, float(strength.max())), (x, y))
+        sheet.paste(_heat(confidence, size, 0.0, 1.0), (x, y + size[1] + MARGIN // 2))
+        draw.text((x, y + 2 * size[1] + MARGIN // 2), f"{level + 2}: to {strength.max():.2f}", INK, font)
+
+
+def _heat(values: np.ndarray, size: tuple[int, int], low: float, high: float) -> Image.Image:
+    spread = max(high - low, 1e-6)
+    return _fit(colour_map((values - low) / spread), size)
 
 
 def _fit(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
