@@ -41,16 +41,19 @@ results: $(DEV)/ready $(DEMO)/ready $(SETS)/tid2013-exact/meta.csv $(SETS)/kadid
 	$(DEV)/bin/python benchmarks/accuracy.py $(SETS)/kadid-test/meta.csv --out benchmarks/results/kadid-test.json
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
+	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
 	$(DEV)/bin/python benchmarks/report.py
 
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/kadid-train/meta.csv
 	$(DEV)/bin/birqa train --data $(SETS)/kadid-train/meta.csv --recipe recipes/birqa.kadid.json \
 		--card recipes/birqa.kadid.card.json --name birqa.kadid -o runs/birqa.kadid
+	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
 
-$(DEMO)/ready: pyproject.toml
+$(DEMO)/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/pip install --quiet --disable-pip-version-check .
+	$(DEMO)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
 	touch $@
 
 $(DEV)/ready: pyproject.toml

@@ -114,10 +114,11 @@ def tiny_model(save_tiny, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def python():
-    """python(*arguments): a fresh interpreter on this source tree, as subprocess.CompletedProcess of text."""
+    """python(*arguments): a fresh interpreter on the same birqa, as subprocess.CompletedProcess of text."""
 
     def run(*arguments):
-        path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        source = Path(birqa.__file__).parent.parent
+        path = os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},

@@ -13,13 +13,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from birqa.images import ImageError, load_image
     from birqa.loss import BiRQALoss
-    from birqa.metric import FullReferenceMetric, create_metric, list_metrics
+    from birqa.metric import FullReferenceMetric, ScoreExplanation, create_metric, list_metrics
 
 # Loaded when first used, so that `import birqa` stays quick and needs no torch.
 _HOMES = {
     "BiRQALoss": "birqa.loss",
     "FullReferenceMetric": "birqa.metric",
     "ImageError": "birqa.images",
+    "ScoreExplanation": "birqa.metric",
     "create_metric": "birqa.metric",
     "list_metrics": "birqa.metric",
     "load_image": "birqa.images",
@@ -29,6 +30,7 @@ __all__ = [
     "BiRQALoss",
     "FullReferenceMetric",
     "ImageError",
+    "ScoreExplanation",
     "__version__",
     "create_metric",
     "list_metrics",
@@ -40,3 +42,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'birqa' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

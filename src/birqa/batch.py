@@ -1,5 +1,6 @@
 """Many pairs of files through one metric: decoding in parallel, errors reported, the rest goes on."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,14 +42,18 @@ def score_pairs(
     """Results in the order of `pairs`; a bad file becomes an error in its place."""
     pairs = iter(pairs)
     load = partial(load_pair, resize=resize, background=background)
-    with ThreadPoolExecutor(DECODERS) as decoders:
-        waiting = [(pair, decoders.submit(load, pair)) for pair in islice(pairs, 2 * DECODERS)]
+    decoders = ThreadPoolExecutor(DECODERS)
+    try:
+        waiting = deque((pair, decoders.submit(load, pair)) for pair in islice(pairs, DECODERS))
         while waiting:
-            pair, loaded = waiting.pop(0)
+            pair, loaded = waiting.popleft()
             try:
                 score = float(metric(*loaded.result())[0])
-            except (ValueError, OSError, MemoryError) as error:
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:
                 yield ScoredPair(pair, None, str(error) or type(error).__name__)
             else:
                 yield ScoredPair(pair, score)
-            waiting += [(pair, decoders.submit(load, pair)) for pair in islice(pairs, 1)]
+            del loaded
+            waiting.extend((pair, decoders.submit(load, pair)) for pair in islice(pairs, 1))
+    finally:
+        decoders.shutdown(cancel_futures=True)

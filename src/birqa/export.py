@@ -1,5 +1,6 @@
 """Writing a trained module as a model folder, and as one self-contained ONNX file."""
 
+import copy
 import hashlib
 import io
 import json
@@ -17,10 +18,11 @@ from onnx import ModelProto, TensorProto
 from safetensors.numpy import save
 from torch import Tensor, nn
 
-from birqa.features.maps import HALO, FeatureMaps
-from birqa.model import FORMAT, PREPROCESSING, Model, self_test_pair
+from birqa.features.maps import FeatureMaps
+from birqa.files import replacing
+from birqa.model import FORMAT, PREPROCESSING, WEIGHTS_FILE, Model, self_test_pair
 from birqa.network.birqa import BiRQA, Explanation, Network
-from birqa.network.config import BiRQAConfig
+from birqa.network.config import HALO, MAPS, BiRQAConfig
 
 OPSET = 18
 
@@ -99,7 +101,8 @@ def network_graph(config: BiRQAConfig, explain: bool) -> ModelProto:
         nn.init.uniform_(parameter)
     side = 2 * config.multiple
     maps = [
-        torch.rand(1, 6, side >> level, (side + config.multiple) >> level) for level in range(config.levels)
+        torch.rand(1, MAPS, side >> level, (side + config.multiple) >> level)
+        for level in range(config.levels)
     ]
     levels = range(1, config.levels) if config.csram else range(0)
     outputs = ["score"]
@@ -122,7 +125,7 @@ def network_graph(config: BiRQAConfig, explain: bool) -> ModelProto:
         if tensor.name in weights:
             tensor.ClearField("raw_data")
             tensor.data_location = TensorProto.EXTERNAL
-            tensor.external_data.add(key="location", value="weights.safetensors")
+            tensor.external_data.add(key="location", value=WEIGHTS_FILE)
     return model
 
 
@@ -131,16 +134,22 @@ def save_model(
 ) -> None:
     """Write a model folder that `create_metric(folder)` takes; an existing one is replaced as a whole.
 
-    `half` stores float16, which halves the file; the self-test score is that of the stored weights.
+    `half` stores float16, which halves the file; the self-test score is that of the stored weights. `module`
+    itself is left as it is.
     """
-    module = module.eval().cpu()
+    module = copy.deepcopy(module).eval().cpu()
     stored = {key: value.numpy() for key, value in module.network.state_dict().items()}
     if half:
         stored = {key: value.astype(np.float16) for key, value in stored.items()}
         module.network.load_state_dict(
             {key: torch.from_numpy(v.astype(np.float32)) for key, v in stored.items()}
         )
-    weights = save(stored)
+    files = {
+        WEIGHTS_FILE: save(stored),
+        "features.onnx": features_graph(module.config).SerializeToString(),
+        "network.onnx": network_graph(module.config, explain=False).SerializeToString(),
+        "explain.onnx": network_graph(module.config, explain=True).SerializeToString(),
+    }
     pair = (torch.from_numpy(image.transpose(2, 0, 1).copy())[None] / 255 for image in self_test_pair())
     with torch.no_grad():
         self_test = float(module(*pair))
@@ -150,7 +159,7 @@ def save_model(
         "version": version,
         "preprocessing": PREPROCESSING,
         "config": module.config.to_dict(),
-        "sha256": hashlib.sha256(weights).hexdigest(),
+        "sha256": {file: hashlib.sha256(data).hexdigest() for file, data in files.items()},
         "parameters": sum(value.size for value in stored.values()),
         "self_test": self_test,
         "card": card,
@@ -159,11 +168,9 @@ def save_model(
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
         new = Path(beside) / "model"
         new.mkdir()
-        (new / "weights.safetensors").write_bytes(weights)
         (new / "model.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        (new / "features.onnx").write_bytes(features_graph(module.config).SerializeToString())
-        for file, explain in (("network.onnx", False), ("explain.onnx", True)):
-            (new / file).write_bytes(network_graph(module.config, explain).SerializeToString())
+        for file, data in files.items():
+            (new / file).write_bytes(data)
         if folder.exists():
             os.replace(folder, Path(beside) / "old")
         os.replace(new, folder)
@@ -174,8 +181,10 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
 
     Pad the pictures by repeating their edges: down and right to a multiple of 32, then by 5 pixels on every
     side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size`
-    = (height, width) before padding, to network.onnx.
+    = (height, width) before padding, to network.onnx. Raises ValueError where `out` is a model folder.
     """
+    if (out / "model.json").exists():
+        raise ValueError(f"{out} is a model folder, whose graphs are of another kind: choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     network = network_graph(model.config, explain=True)
     for tensor in network.graph.initializer:
@@ -184,8 +193,7 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
     written = []
     for name, graph in (("features", features_graph(model.config)), ("network", network)):
         path = out / f"{name}.onnx"
-        part = path.with_suffix(".part")
-        part.write_bytes(graph.SerializeToString())
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_bytes(graph.SerializeToString())
         written.append(path)
     return written

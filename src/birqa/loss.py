@@ -10,7 +10,7 @@ from typing import Literal  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from birqa.engines.torch import load_module  # noqa: E402
-from birqa.metric import _check_tensors  # noqa: E402
+from birqa.metric import check_tensors  # noqa: E402
 from birqa.registry import find_model  # noqa: E402
 
 
@@ -36,7 +36,7 @@ class BiRQALoss(nn.Module):
         Raises ValueError for a wrong range, shape or size. A network's output that may leave [0, 1] is to be
         clamped first.
         """
-        dist, ref = _check_tensors(dist, ref)
+        dist, ref = check_tensors(dist, ref)
         damage: Tensor = 1 - self.metric(dist, ref)
         if self.reduction == "none":
             return damage

@@ -1,7 +1,7 @@
 """What a metric is, to a person with two pictures."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,15 +10,14 @@ import numpy as np
 
 from birqa.engines.base import Engine
 from birqa.images import load_image, to_float
-from birqa.model import Model
-from birqa.registry import find_model, list_models
+from birqa.model import Model, check_self_test
+from birqa.network.config import MINIMUM_SIDE
+from birqa.registry import WEIGHTS, find_model, list_models
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EngineName = Literal["auto", "onnx", "torch"]
-Picture = "str | Path | PIL.Image.Image | np.ndarray"
-MINIMUM_SIDE = 32
 NEEDS_TORCH = 'this needs PyTorch: pip install "birqa[torch]".'
 
 
@@ -64,7 +63,11 @@ class FullReferenceMetric:
     def __init__(self, model: Model, engine_name: str, device: str, threads: int | None, grad: bool) -> None:
         self.model = model
         self.info = MetricInfo(model.name, model.version)
-        self.settings: dict[str, Any] = {"engine": engine_name, "device": device}
+        self.settings: dict[str, Any] = {
+            "engine": engine_name,
+            "device": device,
+            "weights": model.fingerprint,
+        }
         self.grad = grad
         self.engine: Engine
         if engine_name == "onnx":
@@ -75,6 +78,9 @@ class FullReferenceMetric:
             from birqa.engines.torch import TorchEngine
 
             self.engine = TorchEngine(model, device, threads)
+        # The package's own weights are tested with the package, on a CPU.
+        if model.folder.parent != WEIGHTS or device != "cpu":
+            check_self_test(model, self.engine.score)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{key}={value}" for key, value in self.settings.items())
@@ -96,14 +102,13 @@ class FullReferenceMetric:
         """
         if _is_tensor(dist) or _is_tensor(ref):
             return self._call_tensors(dist, ref)
-        pairs = _pairs(dist, ref)
-        return np.array([self.engine.score(d, r) for d, r in pairs], np.float32)
+        return np.array([self.engine.score(d, r) for d, r in _pairs(dist, ref)], np.float32)
 
     def explain(self, dist: Any, ref: Any) -> ScoreExplanation:
         """The parts of one pair's score; arguments as for a call, one picture each."""
         if _is_tensor(dist) or _is_tensor(ref):
-            dist, ref = (_from_tensors(x) for x in _check_tensors(dist, ref))
-        pairs = _pairs(dist, ref)
+            dist, ref = (_from_tensors(x) for x in check_tensors(dist, ref))
+        pairs = list(_pairs(dist, ref))
         if len(pairs) != 1:
             raise ValueError(f"explain takes one pair at a time, but {len(pairs)} were given.")
         dist, ref = pairs[0]
@@ -118,9 +123,14 @@ class FullReferenceMetric:
         )
 
     def _call_tensors(self, dist: Any, ref: Any) -> "Tensor":
-        dist, ref = _check_tensors(dist, ref)
+        dist, ref = check_tensors(dist, ref)
         import torch
 
+        if dist.requires_grad and torch.is_grad_enabled() and not self.grad:
+            raise ValueError(
+                "dist requires gradients, which this metric would drop: use create_metric(..., grad=True) or "
+                "BiRQALoss, or call it under torch.no_grad()."
+            )
         if self.settings["engine"] == "onnx":
             pairs = zip(_from_tensors(dist), _from_tensors(ref), strict=True)
             return torch.tensor([self.engine.score(d, r) for d, r in pairs], device=dist.device)
@@ -143,11 +153,12 @@ def create_metric(
         engine: "onnx" (CPU, no PyTorch needed), "torch" (GPU, gradients), or "auto": torch where a GPU or
             gradients are asked for, else onnx.
         device: for torch, for example "cuda"; default "cpu".
-        threads: CPU threads; default all cores.
+        threads: CPU threads; default all cores. With torch this sets the number for the whole process.
         grad: let gradients flow to `dist` (needs torch and tensors).
 
     Raises:
-        ValueError: unknown name or engine. ImportError: torch is asked for but not installed.
+        ValueError: unknown name or engine, or a device that is not there. ModelError (a ValueError): weights
+            that are damaged or do not pass their self-test. ImportError: torch is needed but not installed.
     """
     if engine not in ("auto", "onnx", "torch"):
         raise ValueError(f"engine={engine!r} is not known: use 'auto', 'onnx' or 'torch'.")
@@ -156,7 +167,7 @@ def create_metric(
     if chosen == "onnx" and (grad or device != "cpu"):
         raise ValueError("the onnx engine runs on the CPU without gradients: use engine='torch'.")
     if chosen == "torch":
-        require_torch()
+        _require_device(device)
     return FullReferenceMetric(find_model(name), chosen, device, threads, grad)
 
 
@@ -173,12 +184,25 @@ def require_torch() -> None:
         raise ImportError(NEEDS_TORCH) from None
 
 
+def _require_device(device: str) -> None:
+    require_torch()
+    import torch
+
+    try:
+        torch.zeros((), device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device={device!r} cannot be used ({reason}): use 'cpu', or install its driver."
+        ) from None
+
+
 def _is_tensor(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def _check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
+def check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
     """Float tensors (N, 3, H, W) in [0, 1] of one shape."""
     import torch
 
@@ -186,7 +210,7 @@ def _check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
         raise ValueError("dist is a tensor and ref is not, or the other way round: give both in one form.")
     checked = []
     for label, value in (("dist", dist), ("ref", ref)):
-        if value.ndim != 4 or value.shape[1] != 3:
+        if value.ndim != 4 or value.shape[1] != 3 or not value.numel():
             raise ValueError(
                 f"{label} has shape {tuple(value.shape)}, but RGB tensors (N, 3, H, W) are needed: "
                 "add a batch dimension, move channels first, or repeat a grey channel three times."
@@ -212,32 +236,34 @@ def _from_tensors(images: "Tensor") -> list[np.ndarray]:
     return list(images.detach().cpu().permute(0, 2, 3, 1).numpy())
 
 
-def _pairs(dist: Any, ref: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    dists, refs = _pictures("dist", dist), _pictures("ref", ref)
-    if len(refs) == 1:
-        refs = refs * len(dists)
-    if len(refs) != len(dists):
+def _pairs(dist: Any, ref: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """One pair at a time, so that a list of files is never in memory as a whole."""
+    dists, refs = _items(dist), _items(ref)
+    if len(refs) not in (1, len(dists)):
         raise ValueError(f"{len(dists)} distorted pictures but {len(refs)} references: give as many, or one.")
-    for d, r in zip(dists, refs, strict=True):
-        _check_sizes(d.shape[:2], r.shape[:2])
-    return list(zip(dists, refs, strict=True))
+    shared = _picture("ref", refs[0]) if len(refs) == 1 else None
+    for index, item in enumerate(dists):
+        distorted = _picture("dist", item)
+        reference = _picture("ref", refs[index]) if shared is None else shared
+        _check_sizes(distorted.shape[:2], reference.shape[:2])
+        yield distorted, reference
 
 
-def _pictures(label: str, value: Any) -> list[np.ndarray]:
+def _items(value: Any) -> Sequence[Any]:
     if isinstance(value, np.ndarray):
-        if value.ndim == 4:
-            return [_picture(label, item) for item in value]
-        return [_picture(label, value)]
+        return list(value) if value.ndim == 4 else [value]
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_picture(label, item) for item in value]
-    return [_picture(label, value)]
+        return value
+    return [value]
 
 
 def _picture(label: str, value: Any) -> np.ndarray:
     """One picture as uint8, or float32 in [0, 1], (H, W, 3)."""
+    if _is_tensor(value):
+        raise ValueError(f"{label} is a list of tensors: stack them to one (N, 3, H, W).")
     if not isinstance(value, np.ndarray):
         return load_image(value)
-    if value.ndim != 3 or value.shape[2] != 3:
+    if value.ndim != 3 or value.shape[2] != 3 or not value.size:
         raise ValueError(
             f"{label} has shape {value.shape}, but RGB arrays (H, W, 3) are needed: "
             "move channels last, drop alpha, or repeat a grey channel three times."
@@ -280,4 +306,4 @@ def _enlarge(grid: np.ndarray, factor: int, size: tuple[int, int]) -> np.ndarray
 
     height, width = grid.shape
     image = Image.fromarray(grid).resize((width * factor, height * factor), Image.Resampling.BILINEAR)
-    return np.asarray(image)[: size[0], : size[1]]
+    return np.array(image)[: size[0], : size[1]]

@@ -20,6 +20,7 @@ import numpy as np
 from birqa.network.config import BiRQAConfig
 
 FORMAT = 1
+WEIGHTS_FILE = "weights.safetensors"
 # What is done to pictures before the network; stored beside the weights and required to match at load.
 PREPROCESSING = "rgb-unit-range, replicate padding, features at full resolution"
 
@@ -36,22 +37,35 @@ class Model:
     name: str
     version: str
     config: BiRQAConfig
-    sha256: str
+    sha256: dict[str, str]
+    """Of weights.safetensors and every graph, by file name."""
     card: dict[str, Any]
     self_test: float
+
+    def read(self, file: str) -> bytes:
+        """The bytes of one of the model's files. Raises ModelError if it is missing or another one."""
+        try:
+            data = (self.folder / file).read_bytes()
+        except FileNotFoundError:
+            raise ModelError(f"{self.folder} has no {file}: fetch or train the model again.") from None
+        if hashlib.sha256(data).hexdigest() != self.sha256.get(file):
+            raise ModelError(
+                f"{self.folder}: {file} is not the file that model.json describes; "
+                "fetch or train the model again."
+            )
+        return data
 
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """The weights as float32, whatever the precision they are stored in."""
         from safetensors.numpy import load
 
-        data = (self.folder / "weights.safetensors").read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise ModelError(
-                f"{self.folder}: weights.safetensors is not the file that model.json describes; "
-                "fetch or train the model again."
-            )
-        return {name: value.astype(np.float32) for name, value in load(data).items()}
+        return {name: value.astype(np.float32) for name, value in load(self.read(WEIGHTS_FILE)).items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve digits that tell these weights from all others."""
+        return self.sha256[WEIGHTS_FILE][:12]
 
 
 def load_model(folder: Path) -> Model:

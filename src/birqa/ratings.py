@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class RatedPair:
@@ -15,7 +17,7 @@ class RatedPair:
 
 
 def read_rated_pairs(path: Path) -> list[RatedPair]:
-    """Columns ref, dist, mos (larger is better) and optionally split; paths are relative to the CSV.
+    """Columns ref, dist, mos (larger is better), optionally split (empty is train); relative to the CSV.
 
     Raises ValueError naming the missing column or the line that cannot be read.
     """
@@ -36,7 +38,9 @@ def read_rated_pairs(path: Path) -> list[RatedPair]:
                 mos = math.nan
             if not math.isfinite(mos):
                 raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
-            split = row.get("split") or "train"
+            split = (row.get("split") or "train").strip().lower()
+            if split not in SPLITS:
+                raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
             pairs.append(RatedPair(path.parent / row["ref"], path.parent / row["dist"], mos, split))
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")

@@ -16,11 +16,13 @@ def list_models() -> list[Model]:
 
 def find_model(name: str | Path) -> Model:
     """Raises ValueError that lists what there is for an unknown name."""
-    text = str(name)
-    folder = WEIGHTS / (f"{text}.{DEFAULT_TAG[text]}" if text in DEFAULT_TAG else text)
-    if (folder / "model.json").exists() and folder.parent == WEIGHTS:
-        return load_model(folder)
+    packaged = {path.parent.name for path in WEIGHTS.glob("*/model.json")}
+    # A Path always means a folder of the user's, whatever it is called.
+    if isinstance(name, str):
+        tag = f"{name}.{DEFAULT_TAG[name]}" if name in DEFAULT_TAG else name
+        if tag in packaged:
+            return load_model(WEIGHTS / tag)
     if Path(name).is_dir():
         return load_model(Path(name))
-    known = sorted([*DEFAULT_TAG, *(path.parent.name for path in WEIGHTS.glob("*/model.json"))])
-    raise ValueError(f"there is no metric {text!r}: use one of {', '.join(known)}, or a folder with weights.")
+    known = ", ".join(sorted({*DEFAULT_TAG, *packaged}))
+    raise ValueError(f"there is no metric '{name}': use one of {known}, or a folder with weights.")

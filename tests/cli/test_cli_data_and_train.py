@@ -64,6 +64,19 @@ def test_kadid_makes_the_pairs_that_its_table_lists(cli, tmp_path, originals, ka
     np.testing.assert_array_equal(birqa.load_image(out / "ref/y.bmp"), birqa.load_image(originals / "y.png"))
 
 
+def test_kadid_takes_one_split_of_the_manifest_and_no_more_than_the_limit(
+    cli, tmp_path, originals, kadid_ratings
+):
+    manifest = tmp_path / "splits.csv"
+    manifest.write_text("file,split\ny.png,train\nx.png,train\nabsent.png,test\n")
+    arguments = "data", "kadid", originals, "-o", tmp_path / "out", "--ratings", kadid_ratings
+    options = "--manifest", manifest, "--split", "train", "--limit", 1, "--workers", 1
+    assert cli(*arguments, *options).code == 0
+    rows = rows_of(tmp_path / "out/meta.csv")
+    assert len(rows) == 125
+    assert {(row["ref"], row["split"]) for row in rows} == {("ref/x.png", "train")}
+
+
 def test_kadid_refuses_what_it_cannot_use(refuses, tmp_path, originals, kadid_ratings):
     arguments = "data", "kadid"
     rest = "-o", tmp_path / "out", "--ratings"
@@ -141,15 +154,16 @@ def recipe(tmp_path):
 
 def test_training_gives_a_metric_that_scores(cli, tmp_path, rated, recipe):
     out = tmp_path / "run"
-    answer = cli(
-        "train", "--data", rated, "-o", out, "--recipe", recipe(), "--name", "birqa.mine", "--seed", 5
-    )
+    card = tmp_path / "card.json"
+    card.write_text(json.dumps({"summary": "mine", "data": "is measured, not written"}))
+    options = "--recipe", recipe(), "--name", "birqa.mine", "--seed", 5, "--card", card
+    answer = cli("train", "--data", rated, "-o", out, *options)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines()[-1] == f"{out / 'model'}: use it with --metric {out / 'model'}"
     model = load_model(out / "model")
     assert (model.name, model.version) == ("birqa.mine", "1")
     assert model.config.widths == (8, 8)
-    assert model.card["summary"] == "trained on meta.csv"
+    assert model.card["summary"] == "mine"
     assert model.card["data"] == {"pairs": 8, "references": 2}
     assert model.card["training"]["seed"] == 5
     assert model.card["validation"]["step"] == 2
@@ -173,7 +187,9 @@ def test_training_twice_with_one_seed_gives_the_same_weights(cli, tmp_path, rate
             == 0
         )
     one, two, other = (load_model(tmp_path / run / "model").sha256 for run in ("one", "two", "other"))
-    assert one == two != other
+    assert one == two
+    assert one["weights.safetensors"] != other["weights.safetensors"]
+    assert one["network.onnx"] == other["network.onnx"]
 
 
 def test_a_finished_run_goes_on_where_it_was(cli, tmp_path, rated, recipe):
@@ -207,11 +223,17 @@ def test_a_recipe_that_cannot_be_followed_is_refused(refuses, tmp_path, rated, r
     refuses(message, "train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe(**changes))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "3"])
-def test_a_damaged_recipe_is_refused_by_name(refuses, tmp_path, rated, text):
-    path = tmp_path / "recipe.json"
-    path.write_text(text)
-    refuses(str(path), "train", "--data", rated, "-o", tmp_path / "run", "--recipe", path)
+@pytest.mark.parametrize("option", ["--recipe", "--card"])
+@pytest.mark.parametrize("text", ["{", "[]", "3", None])
+def test_a_damaged_recipe_or_card_is_refused_by_name_before_training(refuses, tmp_path, rated, option, text):
+    path = tmp_path / "choices.json"
+    if text is not None:
+        path.write_text(text)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps(TINY))
+    options = [option, path] if option == "--recipe" else ["--recipe", recipe, option, path]
+    refuses(str(path), "train", "--data", rated, "-o", tmp_path / "run", *options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_cannot_be_trained_on_is_refused(refuses, tmp_path, rated, recipe):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birqa.report.picture import VIRIDIS, colour_map
+from birqa.report.picture import BAR, BAR_LENGTH, TRACK, VIRIDIS, colour_map
 
 
 @pytest.mark.parametrize(
@@ -16,19 +16,24 @@ def test_the_sheet_is_written_in_the_format_of_its_name(cli, folder, metric_of, 
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == f"{float(metric_of()(dist, ref)[0]):.4f}\t{out}\n"
     with Image.open(out) as sheet:
-        # Three panels 480 wide with margins of 16; below them a line for each of the four levels.
-        assert (sheet.format, sheet.mode, sheet.size) == (kind, "RGB", (3 * 480 + 4 * 16, 648))
+        # Three panels 480x360 with margins of 16; below them two rows of thumbnails 120x90.
+        assert (sheet.format, sheet.mode, sheet.size) == (kind, "RGB", (3 * 480 + 4 * 16, 716))
     assert sorted(path.name for path in folder.iterdir()) == ["dist", "ref", out.name]
 
 
 @pytest.mark.parametrize("size", [(32, 201), (201, 32), (40, 40)])
-def test_pictures_of_any_shape_fit(cli, folder, size):
+def test_pictures_of_any_shape_fit_and_nothing_covers_the_bars(cli, folder, size):
     path = folder / "noise.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
     assert cli("map", path, path, "-o", folder / "sheet.png").code == 0
-    width, height = Image.open(folder / "sheet.png").size
+    sheet = np.asarray(Image.open(folder / "sheet.png"))
+    height, width = sheet.shape[:2]
     assert 900 < width <= 1504
-    assert 250 < height <= 800
+    assert 250 < height <= 900
+    bars = (sheet == TRACK).all(axis=2) | (sheet == BAR).all(axis=2)
+    rows = bars.sum(axis=1)
+    # Four levels with three bars each, in rows 15 pixels high.
+    assert (rows == 3 * (BAR_LENGTH + 1)).sum() == 4 * 15
 
 
 def test_the_sheet_shows_the_pictures_and_where_the_damage_is(cli, folder, photographs, damage):

@@ -427,17 +427,17 @@ def test_an_explanation_adds_up_to_the_score(metric, photographs, damage, size):
     assert explained.score == pytest.approx(float(metric(dist, ref)[0]), abs=1e-6)
     assert explained.contribution.sum() == pytest.approx(explained.score, abs=1e-6)
     assert explained.reliability.sum() == pytest.approx(1, abs=1e-6)
-    assert (explained.reliability > 0).all()
-    assert ((explained.level_score > 0) & (explained.level_score <= 1)).all()
+    assert (explained.reliability >= 0).all()
+    assert ((explained.level_score >= 0) & (explained.level_score <= 1)).all()
     assert explained.quality_map.shape == size
     assert explained.quality_map.dtype == np.float32
-    assert 0 < explained.quality_map.min() < explained.quality_map.max() <= 1
+    assert 0 <= explained.quality_map.min() < explained.quality_map.max() <= 1
     levels = metric.model.config.levels
     assert len(explained.strength) == len(explained.confidence) == levels - 1
     for strength, confidence in zip(explained.strength, explained.confidence, strict=True):
         assert strength.shape == confidence.shape
         assert (strength >= 0).all()
-        assert ((confidence > 0) & (confidence < 1)).all()
+        assert ((confidence >= 0) & (confidence <= 1)).all()
 
 
 @each

@@ -109,7 +109,7 @@ def test_what_needs_torch_says_how_to_get_it(without, code):
         (["torch"], "birqa[torch]", ["export", "-o", "OUT"]),
         (["onnx"], "birqa[torch]", ["export", "-o", "OUT"]),
         (["cv2"], "birqa[data]", ["data", "kadid", "OUT", "-o", "OUT", "--ratings", "META"]),
-        (["skimage"], "birqa[data]", ["data", "tid2013", "OUT", "-o", "OUT", "--ratings", "META"]),
+        (["cv2"], "birqa[data]", ["data", "tid2013", "OUT", "-o", "OUT", "--ratings", "META"]),
         (["scipy"], "birqa[eval]", ["eval", "META"]),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,

@@ -1,9 +1,13 @@
 """The command line. One file a command; no arithmetic here."""
 
 import sys
+import traceback
+import warnings
+from typing import Annotated, Any
 
 import typer
 
+import birqa
 from birqa.cli import data, evaluate, export, map, metrics, score, train
 
 app = typer.Typer(
@@ -12,7 +16,25 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(birqa.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Image-quality scores that people agree with."""
+
+
 app.command("score")(score.command)
 app.command("map")(map.command)
 app.command("eval")(evaluate.command)
@@ -28,6 +50,10 @@ EXTRAS = {"torch": "torch", "onnx": "torch", "scipy": "eval", "cv2": "data", "sk
 
 def run() -> None:
     """Entry point: what a user can mend is one sentence and exit code 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal cannot show is no reason to fail.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    warnings.showwarning = _show_warning
     try:
         app()
     except ModuleNotFoundError as error:
@@ -41,3 +67,11 @@ def run() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        # Not 1, which says that a score is below --fail-under.
+        traceback.print_exc()
+        sys.exit(2)
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    print(f"birqa: {message}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """birqa data: rated training and test pictures made from pristine photographs."""
 
 import csv
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,4 +89,4 @@ def tid2013(
 
 
 def _report(done: int, total: int) -> None:
-    print(f"\r{done}/{total} references", end="\n" if done == total else "", flush=True)
+    print(f"\r{done}/{total} references", end="\n" if done == total else "", file=sys.stderr, flush=True)

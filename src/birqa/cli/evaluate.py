@@ -20,6 +20,10 @@ def command(
     device: options.Device = None,
     threads: options.Threads = None,
     resize: options.Resize = "none",
+    background: options.Background = "0.5",
+    split: Annotated[
+        str | None, typer.Option(help="Only the rows of this split: train, val or test.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Correlate scores with human ratings: SROCC, PLCC, KROCC.
@@ -27,19 +31,21 @@ def command(
     Exit code 2 when a pair could not be scored; the others are still counted.
     """
     from birqa.batch import score_pairs
-    from birqa.cli.score import naming, with_progress
     from birqa.evaluation.correlation import correlate
     from birqa.metric import create_metric
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
-    rated = read_rated_pairs(meta)
+    levels = options.parse_background(background)
+    rated = [pair for pair in read_rated_pairs(meta) if split in (None, pair.split)]
+    if not rated:
+        raise ValueError(f"{meta} has no rows with split {split}.")
     scorer = create_metric(metric, engine=engine, device=device, threads=threads)
-    results = score_pairs(scorer, (Pair(pair.ref, pair.dist) for pair in rated), resize)
+    results = score_pairs(scorer, (Pair(pair.ref, pair.dist) for pair in rated), resize, levels)
     scores, mos = [], []
-    for result, pair in zip(with_progress(results, len(rated)), rated, strict=True):
+    for result, pair in zip(options.with_progress(results, len(rated)), rated, strict=True):
         if result.score is None:
-            print(f"birqa: {naming(pair.dist, result.error or '')}", file=sys.stderr)
+            print(f"birqa: {options.naming(pair.dist, result.error or '')}", file=sys.stderr)
             continue
         scores.append(result.score)
         mos.append(pair.mos)
@@ -48,8 +54,11 @@ def command(
         record = {
             "metric": scorer.info.name,
             "version": scorer.info.version,
+            "settings": {**scorer.settings, "resize": resize, "background": list(levels)},
             "data": str(meta),
+            "split": split,
             **asdict(agreement),
+            "failed": len(rated) - len(scores),
         }
         print(json.dumps(record, indent=1))
     else:

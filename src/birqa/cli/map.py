@@ -7,6 +7,8 @@ import typer
 
 from birqa.cli import options
 
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WebP"}
+
 
 def command(
     ref: Annotated[Path, typer.Argument(help="Reference picture.")],
@@ -20,16 +22,15 @@ def command(
     background: options.Background = "0.5",
 ) -> None:
     """Draw reference, distorted picture, quality map and the reliability of each level."""
-    from PIL import Image
-
     from birqa.batch import load_pair
+    from birqa.files import replacing
     from birqa.metric import create_metric
     from birqa.pairing import Pair
     from birqa.report.picture import explanation_picture
 
-    file_format = Image.registered_extensions().get(out.suffix.lower())
-    if file_format is None:
+    if out.suffix.lower() not in FORMATS:
         raise typer.BadParameter(f"{out}: name the picture .png, .jpg or .webp")
+    options.check_output(out)
     dist_pixels, ref_pixels = load_pair(Pair(ref, dist), resize, options.parse_background(background))
     scorer = create_metric(metric, engine=engine, device=device, threads=threads)
     explanation = scorer.explain(dist_pixels, ref_pixels)
@@ -40,7 +41,6 @@ def command(
         f"{scorer.info.name} {scorer.info.version}",
         f"{dist} against {ref}",
     )
-    part = options.beside(out)
-    sheet.save(part, format=file_format)
-    part.replace(out)
+    with replacing(out) as part:
+        sheet.save(part, format=FORMATS[out.suffix.lower()])
     print(f"{explanation.score:.4f}\t{out}")

@@ -1,7 +1,9 @@
 """Options that several commands share."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +34,23 @@ def parse_background(text: str) -> tuple[float, float, float]:
     return (levels[0], levels[1], levels[2])
 
 
-def beside(path: Path) -> Path:
-    """Where to write before renaming to `path`, so that nothing half-written is left under its name."""
-    return path.with_name(f".{path.name}.part")
+def check_output(path: Path | None) -> None:
+    """Say before the work that its result could not be written after it."""
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
+def naming(path: Path, error: str) -> str:
+    """The error, with the file's name where it does not carry it."""
+    return error if path.name in error else f"{path}: {error}"
+
+
+def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:
+    """Long work shows a bar with the time left on a terminal's standard error."""
+    if total < 8 or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(results, "Scoring", total=total, console=Console(stderr=True))

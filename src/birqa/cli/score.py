@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,18 +26,23 @@ def command(
     as_json: options.Json = False,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")] = None,
     fail_under: Annotated[
-        float | None, typer.Option(help="Exit with 1 when any score is below this (0..1).")
+        float | None, typer.Option(min=0, max=1, help="Exit with 1 when any score is below this (0..1).")
     ] = None,
+    allow_unmatched: Annotated[
+        bool, typer.Option(help="Files without partner in two folders are no failure.")
+    ] = False,
 ) -> None:
     """Score distorted pictures against their references: 1 is identical, lower is worse.
 
-    Exit code: 0 all scored, 1 a score below --fail-under, 2 an input could not be scored.
+    Exit code: 0 all scored, 1 a score below --fail-under, 2 something could not be scored.
     """
     from birqa.batch import score_pairs
+    from birqa.files import replacing
     from birqa.metric import create_metric
     from birqa.pairing import pair_inputs, read_pairs_csv
 
     levels = options.parse_background(background)
+    options.check_output(csv_file)
     if pairs is not None:
         if ref is not None:
             raise typer.BadParameter("give either REF and DIST or --pairs, not both")
@@ -52,8 +56,10 @@ def command(
 
     scorer = create_metric(metric, engine=engine, device=device, threads=threads)
     settings = {**scorer.settings, "resize": resize, "background": list(levels)}
-    rows = []
-    for result in with_progress(score_pairs(scorer, todo, resize, levels), len(todo)):
+    table = not as_json and csv_file is None
+    as_lines = table and (len(todo) == 1 or not sys.stdout.isatty())
+    rows: list[dict[str, Any]] = []
+    for result in options.with_progress(score_pairs(scorer, todo, resize, levels), len(todo)):
         row = {
             "ref": str(result.pair.ref),
             "dist": str(result.pair.dist),
@@ -64,43 +70,28 @@ def command(
         }
         if result.error is not None:
             row["error"] = result.error
-            print(f"birqa: {naming(result.pair.dist, result.error)}", file=sys.stderr)
+            print(f"birqa: {options.naming(result.pair.dist, result.error)}", file=sys.stderr)
+        if as_lines:
+            score = "failed" if result.score is None else f"{result.score:.4f}"
+            print(score, row["dist"], row["ref"], sep="\t", flush=True)
         rows.append(row)
 
     if csv_file is not None:
-        _write_csv(csv_file, rows)
+        with replacing(csv_file) as part:
+            _write_csv(part, rows)
     if as_json:
         print(json.dumps(rows, indent=1))
-    elif csv_file is None:
+    elif table and not as_lines:
         _print_table(rows)
-    failed = any(row["score"] is None for row in rows)
-    below = fail_under is not None and any(
-        row["score"] is not None and row["score"] < fail_under for row in rows
-    )
+    scores = [row["score"] for row in rows if row["score"] is not None]
+    failed = len(scores) < len(rows) or (unmatched and not allow_unmatched)
+    below = fail_under is not None and any(not score >= fail_under for score in scores)
     raise typer.Exit(2 if failed else 1 if below else 0)
 
 
-def naming(path: Path, error: str) -> str:
-    return error if path.name in error else f"{path}: {error}"
-
-
-def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:
-    if total < 8 or not sys.stderr.isatty():
-        yield from results
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(results, "Scoring", total=total, console=Console(stderr=True))
-
-
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    if len(rows) == 1 or not sys.stdout.isatty():
-        for row in rows:
-            score = "failed" if row["score"] is None else f"{row['score']:.4f}"
-            print(score, row["dist"], row["ref"], sep="\t")
-        return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(
@@ -108,14 +99,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     )
     for row in rows:
         score = "[red]failed[/red]" if row["score"] is None else f"{row['score']:.4f}"
-        table.add_row(score, row["dist"], row["ref"])
+        table.add_row(score, escape(row["dist"]), escape(row["ref"]))
     Console().print(table)
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    part = options.beside(path)
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, ["ref", "dist", "score", "metric", "version", "settings", "error"])
         writer.writeheader()
         writer.writerows({**row, "settings": json.dumps(row["settings"])} for row in rows)
-    part.replace(path)

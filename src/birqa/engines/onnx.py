@@ -13,11 +13,10 @@ import onnxruntime as ort
 
 from birqa.engines.base import Parts
 from birqa.images import to_float
-from birqa.model import Model, ModelError
+from birqa.model import Model
+from birqa.network.config import HALO, MAPS
 
-HALO = 5
-MAPS = 6
-# Rows of a band: small enough to stay in the processor's cache, large enough to amortise the call.
+# Pixels of a band: small enough to stay in the processor's cache, large enough to amortise the call.
 BAND_PIXELS = 2**18
 
 
@@ -49,9 +48,16 @@ class OnnxEngine:
         return Parts(float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0])
 
     def _run(self, network: Any, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
-        feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
-        feed["size"] = np.array(dist.shape[:2], np.float32)
-        result: list[np.ndarray] = network.run(outputs, feed)
+        try:
+            feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
+            feed["size"] = np.array(dist.shape[:2], np.float32)
+            result: list[np.ndarray] = network.run(outputs, feed)
+        except (ort.capi.onnxruntime_pybind11_state.RuntimeException, MemoryError) as error:
+            height, width = dist.shape[:2]
+            raise RuntimeError(
+                f"ONNX Runtime could not score a {width}x{height} picture, likely for want of memory: "
+                f"score a smaller one ({str(error).splitlines()[0][:120]})."
+            ) from None
         return result
 
     def pyramid(self, dist: np.ndarray, ref: np.ndarray) -> list[np.ndarray]:
@@ -91,14 +97,7 @@ def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: i
     values = [ort.OrtValue.ortvalue_from_numpy(value) for value in tensors.values()]
     if tensors:
         options.add_external_initializers(list(tensors), values)
-    try:
-        return ort.InferenceSession(
-            (model.folder / file).read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    except FileNotFoundError:
-        raise ModelError(
-            f"{model.folder} has no {file}: use engine='torch', or make it with `birqa export`."
-        ) from None
+    return ort.InferenceSession(model.read(file), options, providers=["CPUExecutionProvider"])
 
 
 def _cores() -> int:

@@ -7,12 +7,10 @@ pooled 2x2 into the pyramid.
 from birqa.features.colour import colour_difference, luma, rgb_to_ycbcr
 from birqa.features.information import information_map
 from birqa.features.lbp import lbp_code, lbp_difference
-from birqa.features.maps import CHANNELS, HALO, FeatureMaps
+from birqa.features.maps import FeatureMaps
 from birqa.features.ssim import LocalStatistics, local_statistics, ssim_map
 
 __all__ = [
-    "CHANNELS",
-    "HALO",
     "FeatureMaps",
     "LocalStatistics",
     "colour_difference",

@@ -9,12 +9,8 @@ from torch.nn import functional as F
 from birqa.features.colour import colour_difference, rgb_to_ycbcr
 from birqa.features.information import information_map
 from birqa.features.lbp import lbp_difference, soft_lbp_difference
-from birqa.features.ssim import WINDOW, local_statistics, ssim_map
-
-# Pixels that the SSIM window needs around each output pixel; the LBP's single one lies inside.
-HALO = WINDOW // 2
-# Channels of the feature tensor, in order, by feature.
-CHANNELS = {"ssim": 1, "information": 1, "colour": 3, "lbp": 1}
+from birqa.features.ssim import local_statistics, ssim_map
+from birqa.network.config import HALO
 
 LbpMode = Literal["hard", "soft", "straight-through"]
 

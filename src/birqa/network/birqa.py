@@ -3,6 +3,8 @@
 Source: "BiRQA: Bidirectional Robust Quality Assessment for Images" (Gushchin, Antsiferova, Vatolin, 2026).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -10,15 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from birqa.features.maps import HALO, FeatureMaps
-from birqa.network.config import BiRQAConfig
+from birqa.features.maps import FeatureMaps
+from birqa.network.config import HALO, BiRQAConfig
 from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
 from birqa.network.head import LevelHead
 from birqa.network.pooling import Coverage
 from birqa.network.scgb import SCGB
-
-MINIMUM_SIDE = 32
 
 
 class Explanation(NamedTuple):
@@ -132,6 +132,18 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (HALO, HALO + right, HALO, HALO + below), mode="replicate")
 
 
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """float32 throughout, also under the caller's autocast and on GPUs that would round to TF32.
+
+    Local variances are small differences of large numbers: ten bits of mantissa would destroy them.
+    """
+    cudnn = torch.backends.cudnn
+    flags = cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)
+    with torch.autocast(device.type, enabled=False), flags:
+        yield
+
+
 class BiRQA(nn.Module):
     """The metric as a module: (dist, ref) RGB (N, 3, H, W) in [0, 1], H and W >= 32 -> scores (N,) in [0, 1].
 
@@ -155,6 +167,7 @@ class BiRQA(nn.Module):
 
     def _run(self, dist: Tensor, ref: Tensor, explain: bool):  # type: ignore[no-untyped-def]
         multiple = self.config.multiple
-        pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
-        size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
-        return self.network(pyramid, size, explain)
+        with full_precision(dist.device):
+            pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
+            size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
+            return self.network(pyramid, size, explain)

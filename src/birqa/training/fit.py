@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
+from birqa.files import replacing
 from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
@@ -62,12 +63,20 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: a JSON object with fields of the training configuration is needed.")
     values |= {name: value for name, value in overrides.items() if value is not None}
-    unknown = sorted(set(values) - {item.name for item in fields(TrainingConfig)})
+    defaults = TrainingConfig().to_dict()
+    unknown = sorted(set(values) - set(defaults))
     if unknown:
         raise ValueError(f"{path}: unknown fields of the training configuration: {', '.join(unknown)}.")
+    for name, value in values.items():
+        wanted: type | tuple[type, ...] = type(defaults[name])
+        wanted = (int, float) if wanted is float else int if defaults[name] is None else wanted
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise ValueError(f"{path}: {name}={value!r} should be like {defaults[name]!r}.")
     if "network" in values:
         values["network"] = BiRQAConfig.from_dict(values["network"])
     return TrainingConfig(**values)
@@ -82,7 +91,8 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def _digest(pairs: list[RatedPair]) -> str:
-    listing = "\n".join(f"{pair.ref} {pair.dist} {pair.mos}" for pair in pairs)
+    """Of names and ratings, not of folders: a data set may move."""
+    listing = "\n".join(f"{pair.ref.name} {pair.dist.name} {pair.mos}" for pair in pairs)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
@@ -140,6 +150,10 @@ class Trainer:
             raise ValueError(
                 f"{self.checkpoint} was written with another configuration; use another run folder."
             )
+        if meta["pairs"] != self.pairs_digest:
+            raise ValueError(
+                f"{self.checkpoint} was written with other training pairs; use another run folder."
+            )
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {
@@ -164,12 +178,12 @@ class Trainer:
             tensors |= {f"adam/{index}/{key}": value for key, value in moments.items()}
         meta = {
             "config": json.dumps(self.config.to_dict()),
+            "pairs": self.pairs_digest,
             "step": str(self.step),
             "log": json.dumps(self.log),
         }
-        beside = self.checkpoint.with_suffix(".part")
-        save_file({name: value.contiguous() for name, value in tensors.items()}, beside, metadata=meta)
-        beside.replace(self.checkpoint)
+        with replacing(self.checkpoint) as part:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=meta)
 
     def run(
         self, report: Callable[[dict[str, Any]], None] = lambda entry: None, until: int | None = None
@@ -238,4 +252,6 @@ class Trainer:
             )
             scores.append(float(self.average(dist, ref)))
         ratings = [pair.mos for pair in self.validation]
+        if len(set(scores)) < 2 or len(set(ratings)) < 2:
+            return {}
         return {"srocc": float(spearmanr(scores, ratings)[0]), "plcc": float(pearsonr(scores, ratings)[0])}
