@@ -77,6 +77,8 @@ def load_model(folder: Path) -> Model:
         raise ModelError(f"{folder} is not a model folder: it has no model.json.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged ({error}); fetch or train the model again.") from None
+    if not isinstance(record, dict):
+        raise ModelError(f"{path} is damaged (it is not a JSON object); fetch or train the model again.")
     if record.get("format") != FORMAT or record.get("preprocessing") != PREPROCESSING:
         raise ModelError(
             f"{path} was written for another release of birqa; install the release that made it."

@@ -1,6 +1,7 @@
 """Pairs of pictures with human ratings, from a CSV."""
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,11 @@ def read_rated_pairs(path: Path) -> list[RatedPair]:
 
     Raises ValueError naming the missing column or the line that cannot be read.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
+    with io.StringIO(text, newline="") as file:
         reader = csv.DictReader(file)
         missing = {"ref", "dist", "mos"} - set(reader.fieldnames or [])
         if missing:

@@ -159,7 +159,7 @@ def test_training_gives_a_metric_that_scores(cli, tmp_path, rated, recipe):
     options = "--recipe", recipe(), "--name", "birqa.mine", "--seed", 5, "--card", card
     answer = cli("train", "--data", rated, "-o", out, *options)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.splitlines()[-1] == f"{out / 'model'}: use it with --metric {out / 'model'}"
+    assert json.loads(answer.out.splitlines()[-1]) == {"model": str(out / "model")}
     model = load_model(out / "model")
     assert (model.name, model.version) == ("birqa.mine", "1")
     assert model.config.widths == (8, 8)
@@ -196,8 +196,8 @@ def test_a_finished_run_goes_on_where_it_was(cli, tmp_path, rated, recipe):
     arguments = "train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()
     first = cli(*arguments)
     again = cli(*arguments)
-    assert [line for line in first.out.splitlines() if line.startswith("{")]
-    assert not [line for line in again.out.splitlines() if line.startswith("{")]
+    assert [line for line in first.out.splitlines() if line.startswith('{"step"')]
+    assert not [line for line in again.out.splitlines() if line.startswith('{"step"')]
     assert again.code == 0
 
 

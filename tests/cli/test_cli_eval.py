@@ -47,7 +47,9 @@ def test_the_correlations_are_those_of_scipy(cli, rated, tmp_path):
     answer = cli("eval", meta, "--json")
     assert (answer.code, answer.err) == (0, "")
     record = json.loads(answer.out)
-    assert set(record) == {"metric", "version", "data", "srocc", "plcc", "krocc", "n"}
+    numbers = {"srocc", "plcc", "krocc", "n", "failed"}
+    assert set(record) == {"metric", "version", "settings", "data", "split"} | numbers
+    assert record["failed"] == 0
     assert (record["metric"], record["data"], record["n"]) == ("birqa.kadid", str(meta), 7)
     for name, value in wanted.items():
         assert record[name] == pytest.approx(value, abs=1e-6)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import birqa
+from birqa.registry import find_model
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -48,7 +49,8 @@ def test_the_reference_comes_first(cli, folder, metric_of):
 def test_two_folders_pair_by_name_and_report_what_is_left_over(cli, folder, expected):
     shutil.copy(folder / "ref/a.png", folder / "ref/lonely.png")
     answer = cli("score", folder / "ref", folder / "dist")
-    assert answer.code == 0
+    assert answer.code == 2
+    assert cli("score", folder / "ref", folder / "dist", "--allow-unmatched").code == 0
     assert [(score, Path(dist).name) for score, dist, _ in table(answer)] == [
         (f"{expected[name]:.4f}", name) for name in ("a.webp", "b.png", "c.png")
     ]
@@ -99,6 +101,7 @@ def test_json_is_a_list_of_objects_with_the_settings(cli, folder, expected, metr
         assert row["settings"] == {
             "engine": "onnx",
             "device": "cpu",
+            "weights": find_model("birqa").fingerprint,
             "resize": "none",
             "background": [0.2, 0.4, 1.0],
         }

@@ -379,8 +379,20 @@ def test_a_missing_or_damaged_file_is_named(metric, tmp_path):
 @each
 def test_no_gradient_flows_unless_asked(metric, pair):
     dist, ref = (planes(p).float() / 255 for p in pair)
-    scores = metric(dist.requires_grad_(), ref)
-    assert not scores.requires_grad
+    assert not metric(dist, ref).requires_grad
+    with pytest.raises(ValueError, match=r"grad=True"):
+        metric(dist.requires_grad_(), ref)
+    with torch.no_grad():
+        assert not metric(dist, ref).requires_grad
+
+
+def test_the_callers_autocast_does_not_touch_the_score(pair):
+    metric = birqa.create_metric("birqa", engine="torch")
+    dist, ref = (planes(p).float() / 255 for p in pair)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = metric(dist, ref)
+    assert mixed.dtype == torch.float32
+    assert torch.equal(mixed, metric(dist, ref))
 
 
 @each_metric
@@ -535,7 +547,7 @@ def test_the_name_says_which_weights(name):
     assert metric.info.version
     assert metric.info.identity == 1
     assert name in repr(metric)
-    assert metric.settings == {"engine": "onnx", "device": "cpu"}
+    assert metric.settings == {"engine": "onnx", "device": "cpu", "weights": metric.model.fingerprint}
 
 
 def test_a_bare_name_stands_for_its_default_tag():

@@ -185,11 +185,9 @@ def test_a_graph_that_is_none_is_refused(folder, file):
 def test_the_self_test_finds_changed_weights(folder):
     tensors = load_file(folder / "weights.safetensors")
     replace_weights(folder, tensors | {"head.0.damage_out": tensors["head.0.damage_out"] * 3})
-    model = load_model(folder)
     for engine in ENGINES:
-        score = birqa.create_metric(folder, engine=engine).engine.score
         with pytest.raises(ModelError, match=r"birqa\.tiny scores .* on its self-test where .* is expected"):
-            check_self_test(model, score)
+            birqa.create_metric(folder, engine=engine)
 
 
 def test_the_self_test_refuses_a_score_that_is_no_number(folder):
@@ -267,7 +265,7 @@ def test_a_failure_while_writing_leaves_the_old_model_and_nothing_beside_it(
     folder = save_tiny(tmp_path / "runs" / "model")
     before = birqa.create_metric(folder)(*pair)
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("birqa.export.network_graph", full)

@@ -14,10 +14,10 @@ def table(tmp_path):
 
 
 def test_paths_are_relative_to_the_csv_and_the_split_defaults_to_train(table):
-    path = table("split,mos,ref,dist\nvalidation,0.25,a.png,d/b.png\n,1,a.png,/x/c.png\n")
+    path = table("split,mos,ref,dist\nVal,0.25,a.png,d/b.png\n,1,a.png,/x/c.png\n")
     folder = path.parent
     assert read_rated_pairs(path) == [
-        RatedPair(folder / "a.png", folder / "d" / "b.png", 0.25, "validation"),
+        RatedPair(folder / "a.png", folder / "d" / "b.png", 0.25, "val"),
         RatedPair(folder / "a.png", type(folder)("/x/c.png"), 1.0, "train"),
     ]
 
@@ -65,3 +65,8 @@ def test_a_row_with_too_many_fields_is_refused_with_its_line(table):
 def test_a_table_without_rows_is_refused(table):
     with pytest.raises(ValueError, match="holds no pairs"):
         read_rated_pairs(table("ref,dist,mos\n"))
+
+
+def test_a_split_that_is_not_known_is_refused_instead_of_trained_on(table):
+    with pytest.raises(ValueError, match=r"line 2: split='holdout' is not one of train, val, test"):
+        read_rated_pairs(table("ref,dist,mos,split\na,b,0.5,holdout\n"))

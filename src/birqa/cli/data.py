@@ -89,4 +89,5 @@ def tid2013(
 
 
 def _report(done: int, total: int) -> None:
-    print(f"\r{done}/{total} references", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r{done}/{total} references", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -31,11 +31,12 @@ def command(
     Exit code 2 when a pair could not be scored; the others are still counted.
     """
     from birqa.batch import score_pairs
-    from birqa.evaluation.correlation import correlate
+    from birqa.evaluation.correlation import correlate, require_scipy
     from birqa.metric import create_metric
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
+    require_scipy()
     levels = options.parse_background(background)
     rated = [pair for pair in read_rated_pairs(meta) if split in (None, pair.split)]
     if not rated:

@@ -35,6 +35,8 @@ def command(
         written = {} if card is None else json.loads(card.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{card} is not valid JSON: {error}.") from None
+    if not isinstance(written, dict):
+        raise ValueError(f"{card}: a JSON object is needed.")
     pairs = read_rated_pairs(data)
     train, val, test = ([pair for pair in pairs if pair.split == split] for split in SPLITS)
     held_out = val or test
@@ -54,4 +56,4 @@ def command(
         "validation": trainer.log[-1],
     }
     save_model(trainer.average, out / "model", name=name, version=version, card=written | measured)
-    print(f"{out / 'model'}: use it with --metric {out / 'model'}", file=sys.stderr)
+    print(json.dumps({"model": str(out / "model")}))

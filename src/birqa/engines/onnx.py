@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from birqa.engines.base import Parts
 from birqa.images import to_float
-from birqa.model import Model
+from birqa.model import Model, ModelError
 from birqa.network.config import HALO, MAPS
 
 # Pixels of a band: small enough to stay in the processor's cache, large enough to amortise the call.
@@ -52,11 +52,12 @@ class OnnxEngine:
             feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
             feed["size"] = np.array(dist.shape[:2], np.float32)
             result: list[np.ndarray] = network.run(outputs, feed)
-        except (ort.capi.onnxruntime_pybind11_state.RuntimeException, MemoryError) as error:
+        # ONNX Runtime's exceptions have no base of their own.
+        except Exception as error:
             height, width = dist.shape[:2]
             raise RuntimeError(
-                f"ONNX Runtime could not score a {width}x{height} picture, likely for want of memory: "
-                f"score a smaller one ({str(error).splitlines()[0][:120]})."
+                f"ONNX Runtime could not score a {width}x{height} picture, likely for want of memory "
+                f"({str(error).splitlines()[0][:120]}): score a smaller one."
             ) from None
         return result
 
@@ -97,7 +98,16 @@ def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: i
     values = [ort.OrtValue.ortvalue_from_numpy(value) for value in tensors.values()]
     if tensors:
         options.add_external_initializers(list(tensors), values)
-    return ort.InferenceSession(model.read(file), options, providers=["CPUExecutionProvider"])
+    graph = model.read(file)
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's exceptions have no base of their own.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"{model.folder}: the weights do not fit {file}, or ONNX Runtime cannot run it ({reason}): "
+            "fetch or train the model again."
+        ) from None
 
 
 def _cores() -> int:

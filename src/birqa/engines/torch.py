@@ -17,7 +17,8 @@ def load_module(model: Model, device: str = "cpu") -> BiRQA:
     try:
         module.network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise ModelError(f"{model.folder}: the weights do not fit the configuration ({error}).") from None
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{model.folder}: the weights do not fit the configuration ({reason}).") from None
     return module.eval().requires_grad_(False).to(device)
 
 

@@ -101,14 +101,14 @@ class Network(nn.Module):
         logits = torch.stack([level.logit for level in levels], dim=1)
         reliability = torch.softmax(logits, dim=1)
         # The weights sum to 1 only up to rounding; counted from the top, no damage gives exactly 1.
-        score = 1 - (reliability * (1 - level_score)).sum(1)
+        score = torch.clamp(1 - (reliability * (1 - level_score)).sum(1), min=0)
         if not explain:
             return score
         quality = torch.ones_like(levels[0].local_score)
         for index, level in enumerate(levels):
             local = F.interpolate(level.local_score, scale_factor=float(2**index), mode="bilinear")
             quality = quality - reliability[:, index, None, None, None] * (1 - local)
-        return Explanation(score, level_score, reliability, strength, confidence, quality)
+        return Explanation(score, level_score, reliability, strength, confidence, quality.clamp(min=0))
 
 
 def _initialise(module: nn.Module) -> None:

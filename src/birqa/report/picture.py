@@ -13,6 +13,8 @@ LEAST_COLUMN = 360
 MARGIN = 16
 TEXT = 16
 BAR_LENGTH = 170
+LEVELS_WIDTH = 920
+EXCHANGE_WIDTH = 420
 INK = (34, 34, 34)
 PAPER = (255, 255, 255)
 BAR = (70, 110, 160)
@@ -53,7 +55,8 @@ def explanation_picture(
     thumbnail = (max(1, size[0] // 4), max(1, size[1] // 4))
     rows = len(explanation.reliability)
     bottom = table + max((rows + 1) * 2 * TEXT, 2 * TEXT + 2 * (thumbnail[1] + MARGIN))
-    sheet = Image.new("RGB", (3 * column + MARGIN, bottom), PAPER)
+    exchange = max(MARGIN + 2 * column, LEVELS_WIDTH)
+    sheet = Image.new("RGB", (max(3 * column + MARGIN, exchange + EXCHANGE_WIDTH), bottom), PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(TEXT)
     draw.text(
@@ -65,7 +68,7 @@ def explanation_picture(
         sheet.paste(picture, (MARGIN + index * column, top + TEXT + MARGIN // 2))
     _draw_levels(draw, font, (MARGIN, table), explanation)
     if explanation.strength:
-        _draw_exchange(sheet, draw, font, (MARGIN + 2 * column, table), thumbnail, explanation)
+        _draw_exchange(sheet, draw, font, (exchange, table), thumbnail, explanation)
     return sheet
 
 

@@ -73,10 +73,10 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
     if unknown:
         raise ValueError(f"{path}: unknown fields of the training configuration: {', '.join(unknown)}.")
     for name, value in values.items():
-        wanted: type | tuple[type, ...] = type(defaults[name])
-        wanted = (int, float) if wanted is float else int if defaults[name] is None else wanted
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ValueError(f"{path}: {name}={value!r} should be like {defaults[name]!r}.")
+        default = defaults[name]
+        wanted = (int, float) if isinstance(default, float) else int if default is None else type(default)
+        if not isinstance(value, wanted) and value is not default:
+            raise ValueError(f"{path}: {name}={value!r} should be like {default!r}.")
     if "network" in values:
         values["network"] = BiRQAConfig.from_dict(values["network"])
     return TrainingConfig(**values)
@@ -107,6 +107,14 @@ class Trainer:
         out: Path,
         device: str = "cpu",
     ) -> None:
+        if not train:
+            raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
+        highest = max(pair.mos for pair in train) / config.identity_mos
+        if highest > 1.5 or min(pair.mos for pair in train) < 0:
+            raise ValueError(
+                "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
+                f"({config.identity_mos:g} in this recipe): rescale them, or set it."
+            )
         shared = {pair.ref for pair in train} & {pair.ref for pair in validation}
         if shared:
             raise ValueError(
