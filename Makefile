@@ -25,14 +25,14 @@ lint: $(DEV)/ready
 DATA ?= ../shared/data
 SETS := build/sets
 
-$(SETS)/tid2013-exact/meta.csv: $(DEV)/ready
+$(SETS)/tid2013-exact/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data tid2013 $(DATA)/kodak --ratings $(DATA)/ratings/tid2013.csv -o $(@D)
 
-$(SETS)/kadid-test/meta.csv: $(DEV)/ready
+$(SETS)/kadid-test/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split test --limit 20 \
 		--ratings $(DATA)/ratings/kadid10k.csv -o $(@D)
 
-$(SETS)/kadid-train/meta.csv: $(DEV)/ready
+$(SETS)/kadid-train/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
 		--ratings $(DATA)/ratings/kadid10k.csv --format bmp -o $(@D)
 

@@ -103,11 +103,11 @@ def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: i
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:
-        reason = " ".join(str(error).split())
+        # Its message names paths that do not exist.
         raise ModelError(
-            f"{model.folder}: the weights do not fit {file}, or ONNX Runtime cannot run it ({reason}): "
+            f"{model.folder}: the weights do not fit {file}, or ONNX Runtime cannot run it: "
             "fetch or train the model again."
-        ) from None
+        ) from error
 
 
 def _cores() -> int:

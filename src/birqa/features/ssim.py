@@ -14,6 +14,7 @@ WINDOW = 11
 SIGMA = 1.5
 C1 = 0.01**2
 C2 = 0.03**2
+ORIGIN = 0.5
 
 
 class LocalStatistics(NamedTuple):
@@ -38,6 +39,8 @@ def local_statistics(ref: Tensor, dist: Tensor) -> LocalStatistics:
     Takes two lumas (N, 1, H, W) in [0, 1]; SSIM and the information map share the result, so that the five
     blurs are paid for once.
     """
+    # Variances do not depend on the origin; around mid-grey less of them cancels in single precision.
+    ref, dist = ref - ORIGIN, dist - ORIGIN
     moments = torch.cat([ref, dist, ref * ref, dist * dist, ref * dist], dim=1)
     # A depthwise convolution on a CPU is an order of magnitude faster with the channels innermost.
     moments = moments.contiguous(memory_format=torch.channels_last)
@@ -46,8 +49,8 @@ def local_statistics(ref: Tensor, dist: Tensor) -> LocalStatistics:
     moments = F.conv2d(moments, window.transpose(2, 3).contiguous(), groups=5)
     ref_mean, dist_mean, ref_square, dist_square, product = torch.split(moments.contiguous(), 1, dim=1)
     return LocalStatistics(
-        ref_mean,
-        dist_mean,
+        ref_mean + ORIGIN,
+        dist_mean + ORIGIN,
         ref_square - ref_mean * ref_mean,
         dist_square - dist_mean * dist_mean,
         product - ref_mean * dist_mean,

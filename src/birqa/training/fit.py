@@ -109,8 +109,8 @@ class Trainer:
     ) -> None:
         if not train:
             raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
-        highest = max(pair.mos for pair in train) / config.identity_mos
-        if highest > 1.5 or min(pair.mos for pair in train) < 0:
+        lowest, highest = (end(pair.mos for pair in train) / config.identity_mos for end in (min, max))
+        if not 0 <= lowest < 1 or highest > 1.5:
             raise ValueError(
                 "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
                 f"({config.identity_mos:g} in this recipe): rescale them, or set it."
