@@ -26,6 +26,7 @@ import birqa
 from birqa.batch import load_pair
 from birqa.evaluation.correlation import correlate
 from birqa.features import luma
+from birqa.files import replacing
 from birqa.pairing import Pair
 
 RESAMPLES = 1000
@@ -94,7 +95,7 @@ def main() -> None:
     table = []
     for name, values in scores.items():
         # An infinite PSNR (identical pictures) still ranks first.
-        column = np.nan_to_num(np.array(values), posinf=1e3)
+        column = np.nan_to_num(np.array(values), posinf=100)
         agreement = correlate(column, mos)
         per_type = {
             kind: round(correlate(column[types == kind], mos[types == kind]).srocc, 4)
@@ -119,9 +120,8 @@ def main() -> None:
         "table": table,
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    part = options.out.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n")
-    part.replace(options.out)
+    with replacing(options.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n")
     for row in table:
         print(
             f"{row['metric']:<22} SROCC {row['srocc']:.4f}  PLCC {row['plcc']:.4f}  KROCC {row['krocc']:.4f}"

@@ -4,9 +4,11 @@ python benchmarks/report.py
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from birqa.files import replacing
 from birqa.registry import list_models
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +35,9 @@ def load(name: str) -> Any:
 def accuracy(name: str) -> list[str]:
     title, what = DATA[name]
     record = load(name)
+    installed = [f"{model.name} {model.version}" for model in list_models()]
+    if record["table"][0]["metric"] not in installed:
+        raise SystemExit(f"{name} was measured with {record['table'][0]['metric']}: run make results again")
     lines = [f"## {title}", "", what, "", f"{record['pairs']:,} pairs, {record['references']} references. "]
     lines[-1] += "Intervals: 95 %, bootstrap over references, 1,000 resamples, paired for the difference."
     lines += [
@@ -73,7 +78,9 @@ def speed() -> list[str]:
             f"| {row['size']} | {row['metric']} | {row['median_s']:.3f} | {row['ratio_to_lpips']:.2f} |"
         )
     lines += ["", "Peak memory of a fresh process:", "", "| size | metric | MB |", "|---|---|---:|"]
-    lines += [f"| {row['size']} | {row['metric']} | {row['peak_mb']:.0f} |" for row in record["memory"]]
+    lines += [
+        f"| {row['size']} | {row['metric']} | {row['peak_mb'] or math.nan:.0f} |" for row in record["memory"]
+    ]
     footprint = load("footprint")
     lines += [
         "",
@@ -91,9 +98,8 @@ def speed() -> list[str]:
 
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
     print(path.relative_to(ROOT))
 
 
