@@ -22,7 +22,8 @@ from birqa.features.maps import FeatureMaps
 from birqa.files import replacing
 from birqa.model import FORMAT, PREPROCESSING, WEIGHTS_FILE, Model, self_test_pair
 from birqa.network.birqa import BiRQA, Explanation, Network
-from birqa.network.config import HALO, MAPS, BiRQAConfig
+from birqa.network.config import BiRQAConfig
+from birqa.pyramid import HALO, MAPS
 
 OPSET = 18
 

@@ -7,7 +7,7 @@ import torch
 from birqa.features import information_map, lbp_difference, local_statistics, ssim_map
 from birqa.features.colour import luma
 from birqa.features.maps import FeatureMaps
-from birqa.network.config import CHANNELS, HALO
+from birqa.pyramid import CHANNELS, HALO
 
 SSIM, INFORMATION, DY, DCB, DCR, LBP = range(6)
 MODES = ["hard", "soft", "straight-through"]

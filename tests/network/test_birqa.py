@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from birqa.network.birqa import BiRQA, Network, pad_to_multiple
-from birqa.network.config import HALO, BiRQAConfig
+from birqa.network.config import BiRQAConfig
+from birqa.pyramid import HALO
 
 SMALL = BiRQAConfig(widths=(8, 16, 16, 16), head_width=8, head_hidden=8)
 SEEDS = st.integers(0, 2**32 - 1)

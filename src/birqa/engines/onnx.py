@@ -14,7 +14,7 @@ import onnxruntime as ort
 from birqa.engines.base import Parts
 from birqa.images import to_float
 from birqa.model import Model, ModelError
-from birqa.network.config import HALO, MAPS
+from birqa.pyramid import HALO, MAPS
 
 # Pixels of a band: small enough to stay in the processor's cache, large enough to amortise the call.
 BAND_PIXELS = 2**18

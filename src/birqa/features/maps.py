@@ -10,7 +10,7 @@ from birqa.features.colour import colour_difference, rgb_to_ycbcr
 from birqa.features.information import information_map
 from birqa.features.lbp import lbp_difference, soft_lbp_difference
 from birqa.features.ssim import local_statistics, ssim_map
-from birqa.network.config import HALO
+from birqa.pyramid import HALO
 
 LbpMode = Literal["hard", "soft", "straight-through"]
 

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.features.maps import FeatureMaps
-from birqa.network.config import HALO, BiRQAConfig
+from birqa.network.config import BiRQAConfig
 from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
 from birqa.network.head import LevelHead
 from birqa.network.pooling import Coverage
 from birqa.network.scgb import SCGB
+from birqa.pyramid import HALO
 
 
 class Explanation(NamedTuple):

@@ -3,13 +3,6 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-# Pixels that the features' 11x11 window needs around each output pixel.
-HALO = 5
-# Channels of the feature tensor, in order, by feature.
-CHANNELS = {"ssim": 1, "information": 1, "colour": 3, "lbp": 1}
-MAPS = sum(CHANNELS.values())
-MINIMUM_SIDE = 32
-
 
 @dataclass(frozen=True)
 class BiRQAConfig:

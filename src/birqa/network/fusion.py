@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from birqa.network.config import CHANNELS
+from birqa.pyramid import CHANNELS
 
 
 class Preprocess(nn.Module):
