@@ -11,7 +11,7 @@ import numpy as np
 from birqa.engines.base import Engine
 from birqa.images import load_image, to_float
 from birqa.model import Model, check_self_test
-from birqa.network.config import MINIMUM_SIDE
+from birqa.pyramid import MINIMUM_SIDE
 from birqa.registry import WEIGHTS, find_model, list_models
 
 if TYPE_CHECKING:
