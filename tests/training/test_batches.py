@@ -133,3 +133,17 @@ def test_16_bit_grey_pictures_keep_their_brightness(tmp_path):
     grey = np.full((CROP, CROP), 65535, np.uint16)
     batch = one_pair(tmp_path, grey, grey)(0)
     assert batch.ref.min() == 1
+
+
+def test_dark_borders_touch_only_the_outer_pixels_of_the_distorted_picture(pairs):
+    plain = BatchSampler(pairs, 6, 3, CROP, 5)
+    bordered = BatchSampler(pairs, 6, 3, CROP, 5, border=1.0)
+    darkened = 0
+    for step in range(5):
+        for ref, dist in zip(*(eight_bit(x) for x in (bordered(step).ref, bordered(step).dist)), strict=True):
+            inside = slice(4, -4)
+            np.testing.assert_array_equal(dist[:, inside, inside], 255 - ref[:, inside, inside])
+            assert (dist <= 255 - ref).all()
+            darkened += (dist[:, 0] < 255 - ref[:, 0]).mean() > 0.9
+    assert darkened == 30
+    assert plain.border == 0

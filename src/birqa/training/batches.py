@@ -26,7 +26,13 @@ class BatchSampler:
     """
 
     def __init__(
-        self, pairs: list[RatedPair], batch: int, references_per_batch: int, crop: int, seed: int
+        self,
+        pairs: list[RatedPair],
+        batch: int,
+        references_per_batch: int,
+        crop: int,
+        seed: int,
+        border: float = 0.0,
     ) -> None:
         by_reference: dict[Path, list[RatedPair]] = {}
         for pair in pairs:
@@ -36,6 +42,7 @@ class BatchSampler:
         self.references_per_batch = min(references_per_batch, len(self.groups))
         self.crop = crop
         self.seed = seed
+        self.border = border
 
     def __call__(self, step: int) -> Batch:
         rng = np.random.default_rng([self.seed, step])
@@ -72,6 +79,8 @@ class BatchSampler:
         top = 8 * rng.integers((height - self.crop) // 8 + 1)
         left = 8 * rng.integers((width - self.crop) // 8 + 1)
         both = both[top : top + self.crop, left : left + self.crop]
+        if self.border and rng.random() < self.border:
+            both = _darken_border(both, rng)
         if rng.random() < 0.5:
             both = both[:, ::-1]
         if rng.random() < 0.5:
@@ -79,6 +88,21 @@ class BatchSampler:
         if rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
+
+
+def _darken_border(both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fade the distorted picture's outer one to four pixels to black, as filters with zero padding do.
+
+    People hardly see it; a metric that has never met it takes it for heavy damage.
+    """
+    width = int(rng.integers(1, 5))
+    height, breadth = both.shape[:2]
+    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in (height, breadth))
+    depth = np.minimum(rows[:, None], columns[None, :])
+    kept = np.clip((depth + rng.uniform(0.3, 0.95)) / width, 0, 1)[..., None]
+    dark = both.copy()
+    dark[..., :3] = (both[..., :3] * kept).astype(both.dtype)
+    return dark
 
 
 def _planes(images: list[np.ndarray]) -> np.ndarray:

@@ -35,6 +35,8 @@ class TrainingConfig:
     batch: int = 32
     references_per_batch: int = 8
     crop: int = 192
+    border: float = 0.0
+    """Share of crops whose distorted picture gets a dark border, as filters with zero padding leave."""
     learning_rate: float = 1e-3
     """Peak, after the warm-up; cosine to zero. The paper leaves it open."""
     warmup: int = 100
@@ -134,7 +136,7 @@ class Trainer:
             self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.999)
         )
         self.sampler = BatchSampler(
-            train, config.batch, config.references_per_batch, config.crop, config.seed
+            train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
         )
         self.pairs_digest = _digest(train)
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
