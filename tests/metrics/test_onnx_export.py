@@ -74,7 +74,7 @@ OTHERS = [
     {"lbp": "hard"},
     {"patch": 2},
     {"widths": (8, 8, 8), "blocks": (0, 1, 2)},
-    {"squeeze": 8, "head_width": 4, "gem_power": 1.5},
+    {"squeeze": 8, "head_width": 4, "gem_powers": (1.5, 4.0), "reliability_bound": 0.5},
 ]
 
 

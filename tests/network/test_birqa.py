@@ -347,7 +347,7 @@ def test_more_padding_than_needed_hardly_changes_the_score(seed):
     plain = model(dist, ref).item()
     assert score(0, 64.0) == plain
     assert score(64, 64.0) == pytest.approx(plain, abs=0.005)
-    assert score(64, 128.0) > plain + 0.01
+    assert score(64, 128.0) > plain + 0.005
 
 
 @torch.no_grad()

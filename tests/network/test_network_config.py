@@ -13,7 +13,7 @@ from birqa.network.config import BiRQAConfig
     [
         BiRQAConfig(),
         BiRQAConfig(widths=(8, 16), blocks=(0, 2), patch=2, lbp="soft", lbp_temperature=0.1),
-        BiRQAConfig(csram=False, scgb=False, reliability_head=False, gem_power=1.5),
+        BiRQAConfig(csram=False, scgb=False, reliability_head=False, gem_powers=(1.5, 4.0)),
     ],
 )
 def test_a_round_trip_through_json_gives_the_same_record(config):

@@ -118,8 +118,9 @@ def test_csram_formula():
         message = relu(convolve(module.message, np.concatenate([halve(fine[index].numpy()), below])))
         mask = expit(convolve(module.spatial, np.stack([message.mean(0), message.max(0)])))
         message = message * mask
-        strength = np.log1p(np.exp(convolve(module.strength, message)))
-        confidence = expit(convolve(module.confidence, message))
+        normalised = message / np.sqrt(1 + (message**2).mean(0))
+        strength = np.log1p(np.exp(convolve(module.strength, normalised)))
+        confidence = expit(convolve(module.confidence, normalised))
         assert_close(ours.strength[index], strength)
         assert_close(ours.confidence[index], confidence)
         assert_close(ours.features[index], below + strength * confidence * convolve(module.value, message))
@@ -163,12 +164,26 @@ def whole(rows, columns):
     return Coverage.of(torch.tensor([rows, columns], dtype=torch.float64), rows, columns, 1)
 
 
+BOUND = 1.7
+
+
 def head(power=3.0, reliability=True, width=6, head_width=4, hidden=5):
-    module = randomised(LevelHead(width, head_width, hidden, power, reliability))
+    module = randomised(LevelHead(width, head_width, hidden, (power, power), reliability, BOUND))
     if reliability:
         with torch.no_grad():
             module.power.fill_(power)
     return module
+
+
+def test_each_channel_of_the_head_has_a_power_of_its_own():
+    module = LevelHead(6, 4, 5, (1.0, 7.0), True, BOUND).double()
+    assert module.power.tolist() == [1, 3, 5, 7]
+    cells = torch.rand(1, 4, 3, 5).double()
+    by_hand = [
+        ((cells[0, channel] + 1e-4) ** power).mean() ** (1 / power) - 1e-4
+        for channel, power in enumerate((1, 3, 5, 7))
+    ]
+    assert_close(module.pool(cells, whole(3, 5))[0], torch.stack(by_hand).detach().numpy())
 
 
 def damage_by_hand(module, pooled):
@@ -187,12 +202,13 @@ def test_level_head_formula(reliability):
         z = ((weights * (cells + 1e-4) ** 2.5).sum((1, 2))) ** (1 / 2.5) - 1e-4
     else:
         z = (weights * cells).sum((1, 2))
-    assert_close(ours.score[0], np.exp(-damage_by_hand(module, z)))
+    assert_close(ours.score[0], 1 / (1 + damage_by_hand(module, z)))
     if reliability:
-        assert_close(ours.logit[0], dense(module.reliability_out, relu(dense(module.reliability_in, z)))[0])
+        unbounded = dense(module.reliability_out, relu(dense(module.reliability_in, z)))[0]
+        assert_close(ours.logit[0], BOUND * np.tanh(unbounded / BOUND))
     else:
         assert ours.logit.item() == 0
-    local = [[np.exp(-damage_by_hand(module, cells[:, i, j])) for j in range(4)] for i in range(3)]
+    local = [[1 / (1 + damage_by_hand(module, cells[:, i, j])) for j in range(4)] for i in range(3)]
     assert_close(ours.local_score[0, 0], local)
 
 
@@ -201,7 +217,7 @@ def test_level_head_gives_no_local_scores_unless_asked():
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.floats(1, 6))
+@given(st.integers(0, 2**32 - 1), st.floats(1, 8))
 def test_generalised_mean_lies_between_the_mean_and_the_maximum(seed, power):
     cells = torch.tensor(np.random.default_rng(seed).random((1, 4, 3, 5)))
     pooled = head(power).pool(cells, whole(3, 5))
@@ -209,8 +225,8 @@ def test_generalised_mean_lies_between_the_mean_and_the_maximum(seed, power):
     assert (pooled <= cells.amax((2, 3)) + 1e-9).all()
 
 
-@pytest.mark.parametrize(("outside", "bound"), [(-3.0, 1.0), (0.0, 1.0), (50.0, 6.0)])
-def test_generalised_mean_keeps_its_power_between_1_and_6(outside, bound):
+@pytest.mark.parametrize(("outside", "bound"), [(-3.0, 1.0), (0.0, 1.0), (50.0, 8.0)])
+def test_generalised_mean_keeps_its_power_between_1_and_8(outside, bound):
     cells = torch.rand(1, 4, 3, 5).double()
     assert torch.equal(head(outside).pool(cells, whole(3, 5)), head(bound).pool(cells, whole(3, 5)))
 

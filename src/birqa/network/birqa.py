@@ -54,7 +54,14 @@ class Network(nn.Module):
         self.csram = nn.ModuleList(CSRAM(fine, coarse) for fine, coarse in steps if config.csram)
         self.scgb = nn.ModuleList(SCGB(fine, coarse) for fine, coarse in steps if config.scgb)
         self.head = nn.ModuleList(
-            LevelHead(width, config.head_width, config.head_hidden, config.gem_power, config.reliability_head)
+            LevelHead(
+                width,
+                config.head_width,
+                config.head_hidden,
+                config.gem_powers,
+                config.reliability_head,
+                config.reliability_bound,
+            )
             for width in widths
         )
         # Log of the damage at which half of the evidence is counted.

@@ -20,8 +20,10 @@ class BiRQAConfig:
     """Channels pooled at each level (ours)."""
     head_hidden: int = 64
     """Hidden units of the score and reliability perceptrons (ours)."""
-    gem_power: float = 3.0
-    """Initial power of the generalised-mean pooling (ours)."""
+    gem_powers: tuple[float, float] = (1.0, 6.0)
+    """Initial powers of the generalised-mean pooling, spread evenly over the head's channels (ours)."""
+    reliability_bound: float = 2.0
+    """The reliability logits stay within plus and minus this (ours)."""
     lbp: Literal["hard", "soft", "straight-through"] = "straight-through"
     """LBP comparison: "straight-through" scores with the hard form and differentiates the soft one."""
     lbp_temperature: float = 0.02

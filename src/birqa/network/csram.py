@@ -20,7 +20,10 @@ class Lifted(NamedTuple):
 
 class CSRAM(nn.Module):
     """m = Conv3x3([Down(F_fine); F_coarse]), M = sigmoid(Conv7x7([mean_c m; max_c m])), m^ = m * M,
-    S = softplus(W_S m^), C = sigmoid(W_C m^), V = W_V m^, F' = F_coarse + S * C * V.
+    S = softplus(W_S n), C = sigmoid(W_C n), V = W_V m^, F' = F_coarse + S * C * V.
+
+    n = m^ / sqrt(1 + mean_c m^^2) is ours: with S read from m^ itself, the exchange would grow with the square
+    of the damage.
     """
 
     def __init__(self, fine: int, coarse: int) -> None:
@@ -36,6 +39,7 @@ class CSRAM(nn.Module):
         message = F.relu(self.message(torch.cat([F.avg_pool2d(fine, 2), coarse], dim=1)))
         summary = torch.cat([message.mean(1, keepdim=True), message.amax(1, keepdim=True)], dim=1)
         message = message * torch.sigmoid(self.spatial(summary))
-        strength = F.softplus(self.strength(message))
-        confidence = torch.sigmoid(self.confidence(message))
+        normalised = message * torch.rsqrt(1 + (message * message).mean(1, keepdim=True))
+        strength = F.softplus(self.strength(normalised))
+        confidence = torch.sigmoid(self.confidence(normalised))
         return Lifted(coarse + strength * confidence * self.value(message), strength, confidence)
