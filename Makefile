@@ -59,7 +59,9 @@ $(DEMO)/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 $(DEV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(DEV)/bin/pip install --quiet --disable-pip-version-check -e ".[all,dev]"
+	# The rest must not replace the build of torch that was chosen.
+	$(DEV)/bin/pip freeze | grep '^torch==' > $(DEV)/torch.txt
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check -c $(DEV)/torch.txt -e ".[dev]"
 	touch $@
 
 clean:

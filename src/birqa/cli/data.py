@@ -14,34 +14,30 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one
 Format = Annotated[
     Literal["png", "bmp"], typer.Option("--format", help="bmp is larger and much faster to read.")
 ]
+Photographs = Annotated[Path, typer.Argument(help="Folder of pristine photographs.")]
+Manifest = Annotated[
+    Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
+]
+Split = Annotated[str | None, typer.Option(help="Only this split of the manifest.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photographs, by name.")]
 
 
 @app.command("kadid")
 def kadid(
-    photographs: Annotated[Path, typer.Argument(help="Folder of pristine photographs.")],
+    photographs: Photographs,
     out: Out,
     ratings: Annotated[Path, typer.Option(help="KADID-10k's ratings: ref,type,level,quality.")],
-    manifest: Annotated[
-        Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Only this split of the manifest.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photographs, by name.")] = None,
+    manifest: Manifest = None,
+    split: Split = None,
+    limit: Limit = None,
     image_format: Format = "png",
     workers: Workers = None,
     seed: int = 0,
 ) -> None:
     """KADID-10k's 25 distortions x 5 levels on your photographs, with its mean human ratings as labels."""
     from birqa.data.synthesis import build_kadid
-    from birqa.pairing import IMAGE_SUFFIXES
 
-    if manifest is None:
-        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        splits = {}
-    else:
-        listed = _read_manifest(manifest)
-        files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
-        splits = {Path(name).stem: part for name, part in listed.items()}
-    files = files[:limit]
+    files, splits = _references(photographs, manifest, split, limit)
     meta = build_kadid(
         files,
         out,
@@ -53,6 +49,67 @@ def kadid(
         progress=_report,
     )
     print(f"{meta}: {len(files)} photographs, {125 * len(files)} pairs")
+
+
+@app.command("combined")
+def combined(
+    photographs: Photographs,
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="Pictures for each photograph.")] = 32,
+    manifest: Manifest = None,
+    split: Split = None,
+    limit: Limit = None,
+    image_format: Format = "png",
+    workers: Workers = None,
+    seed: int = 0,
+) -> None:
+    """Two of KADID-10k's distortions in turn on your photographs, without ratings (see `data committee`)."""
+    from birqa.data.synthesis import build_combined
+
+    files, splits = _references(photographs, manifest, split, limit)
+    meta = build_combined(
+        files,
+        out,
+        count=count,
+        image_format=image_format,
+        seed=seed,
+        workers=workers,
+        split_of=splits,
+        progress=_report,
+    )
+    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
+
+
+@app.command("committee")
+def committee(
+    tables: Annotated[list[Path], typer.Argument(help="CSV files with ref,dist,mos; mos may be empty.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The labelled table.")],
+    peer: Annotated[
+        list[str], typer.Option(help="Metric of the committee, such as piq:mdsi; repeat for more.")
+    ],
+    weight: Annotated[
+        float, typer.Option(min=0, max=1, help="The committee's share in the label of a rated pair.")
+    ] = 0.5,
+    workers: Workers = None,
+) -> None:
+    """Label pairs by human ratings blended with a committee of classic metrics on the human scale."""
+    from birqa.data.committee import label_by_committee
+
+    print(label_by_committee(tables, out, peers=peer, weight=weight, workers=workers, progress=_report))
+
+
+def _references(
+    photographs: Path, manifest: Path | None, split: str | None, limit: int | None
+) -> tuple[list[Path], dict[str, str]]:
+    """The chosen files, and the split of each stem."""
+    from birqa.pairing import IMAGE_SUFFIXES
+
+    if manifest is None:
+        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        return files[:limit], {}
+    listed = _read_manifest(manifest)
+    files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
+    return files[:limit], {Path(name).stem: part for name, part in listed.items()}
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
@@ -90,4 +147,4 @@ def tid2013(
 
 def _report(done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{done}/{total} references", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
