@@ -11,16 +11,21 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class RatedPair:
+    """`mos` is NaN where nobody has rated the pair; `type` and `level` are empty where the table has none."""
+
     ref: Path
     dist: Path
     mos: float
     split: str
+    type: str = ""
+    level: str = ""
 
 
-def read_rated_pairs(path: Path) -> list[RatedPair]:
-    """Columns ref, dist, mos (larger is better), optionally split (empty is train); relative to the CSV.
+def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
+    """Columns ref, dist, mos (larger is better), optionally split (empty is train), type and level.
 
-    Raises ValueError naming the missing column or the line that cannot be read.
+    File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
+    missing column or the line that cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -41,12 +46,21 @@ def read_rated_pairs(path: Path) -> list[RatedPair]:
                 mos = float(row["mos"])
             except (TypeError, ValueError):
                 mos = math.nan
-            if not math.isfinite(mos):
+            if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
                 raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
             split = (row.get("split") or "train").strip().lower()
             if split not in SPLITS:
                 raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
-            pairs.append(RatedPair(path.parent / row["ref"], path.parent / row["dist"], mos, split))
+            pairs.append(
+                RatedPair(
+                    path.parent / row["ref"],
+                    path.parent / row["dist"],
+                    mos,
+                    split,
+                    row.get("type") or "",
+                    row.get("level") or "",
+                )
+            )
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
     return pairs

@@ -9,6 +9,8 @@ from PIL import Image
 
 from birqa.data.committee import COLUMNS, label_by_committee
 from birqa.evaluation.logistic import fit_logistic
+from birqa.pairing import Pair
+from birqa.ratings import read_rated_pairs
 
 
 @pytest.fixture
@@ -72,7 +74,9 @@ def test_labels_are_the_blend_of_rating_and_fitted_scores(tables, peer, tmp_path
     assert rows[6]["human"] == ""
     assert rows[6]["mos"] == rows[6]["committee"]
     assert float(rows[6]["mos"]) == pytest.approx(opinion[0], abs=1e-5)
-    assert (out.parent / rows[6]["ref"]).is_file()
+    # Both tables hold the same reference, under two paths.
+    assert len({row["ref"] for row in rows}) == 1
+    assert (out.parent / rows[6]["ref"]).resolve() == tmp_path / "rated" / "ref.png"
 
 
 def test_a_committee_is_the_mean_of_its_members(tables, peer, tmp_path):
@@ -104,17 +108,19 @@ def test_a_broken_run_goes_on_and_leaves_nothing_behind(tables, peer, tmp_path):
     assert not (tmp_path / "train.csv.scores.jsonl").exists()
 
 
-def test_kept_scores_are_used_again(tables, peer, tmp_path, monkeypatch):
-    import birqa.data.committee as module
+def test_kept_scores_are_used_again(tables, peer, tmp_path):
+    from birqa.evaluation.scoring import _key
 
     out = tmp_path / "train.csv"
     expected = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
-    pairs = [row.pair for row in module._read(tables[0]) + module._read(tables[1])]
+    pairs = [
+        Pair(row.ref, row.dist) for table in tables for row in read_rated_pairs(table, allow_unrated=True)
+    ]
     values = [*SCORES, SCORES[0]]
-    keys = [module._key(pair, [peer]) for pair in pairs]
+    keys = [_key(pair, [peer, "none", "(0.5, 0.5, 0.5)"]) for pair in pairs]
     kept = {key: [value] for key, value in zip(keys, values, strict=False)}
     (tmp_path / "train.csv.scores.jsonl").write_text("\n" + json.dumps(kept))
-    (tmp_path / "scores.csv").unlink()
+    (tmp_path / "scores.csv").write_text("ref,dist,score\n")
     assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == expected
 
 

@@ -10,7 +10,13 @@ from PIL import Image
 from birqa.data import synthesis
 from birqa.data.distortions import KADID10K, LEVELS
 from birqa.data.distortions._pixels import from_uint8, to_uint8
-from birqa.data.synthesis import build_kadid, build_tid2013, random_generator, read_kadid_cells
+from birqa.data.synthesis import (
+    build_combined,
+    build_kadid,
+    build_tid2013,
+    random_generator,
+    read_kadid_cells,
+)
 
 SHARED = Path("/work/shared/data")
 
@@ -211,3 +217,32 @@ def test_real_cells():
     cells = read_kadid_cells(SHARED / "ratings/kadid10k.csv")
     assert len(cells) == 125
     assert cells[1, 1][0] == pytest.approx(0.919, abs=1e-3)
+
+
+def test_combined_pictures_are_two_distortions_in_turn(photographs, tmp_path):
+    out = tmp_path / "set"
+    build_combined(photographs, out, count=6, image_format="bmp", seed=3, workers=1)
+    rows = _meta(out)
+    assert len(rows) == 12
+    assert len({row["dist"] for row in rows}) == 12
+    for row in rows:
+        assert row["mos"] == ""
+        first, second = map(int, row["type"].split("+"))
+        levels = list(map(int, row["level"].split("+")))
+        assert first != second
+        assert all(1 <= level <= 4 for level in levels)
+        picture = from_uint8(np.asarray(Image.open(out / row["ref"])))
+        for number, level in zip((first, second), levels, strict=True):
+            rng = random_generator(3, Path(row["dist"]).name, number, level)
+            picture = KADID10K[number].apply(picture, level, rng)
+        np.testing.assert_array_equal(to_uint8(picture), np.asarray(Image.open(out / row["dist"])))
+
+
+def test_combined_pictures_are_the_same_again_and_others_under_another_seed(photographs, tmp_path):
+    def made(name, seed):
+        build_combined(photographs, tmp_path / name, count=3, image_format="bmp", seed=seed, workers=1)
+        return _pictures(tmp_path / name)
+
+    first = made("a", 1)
+    assert made("b", 1) == first
+    assert made("c", 2) != first
