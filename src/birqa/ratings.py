@@ -19,10 +19,12 @@ class RatedPair:
     split: str
     type: str = ""
     level: str = ""
+    std: float = math.nan
+    """Standard deviation of the ratings in the unit of `mos`; NaN where the table has none."""
 
 
 def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
-    """Columns ref, dist, mos (larger is better), optionally split (empty is train), type and level.
+    """Columns ref, dist, mos (larger is better), optionally split (empty is train), std, type and level.
 
     File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
     missing column or the line that cannot be read.
@@ -51,6 +53,10 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
             split = (row.get("split") or "train").strip().lower()
             if split not in SPLITS:
                 raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
+            try:
+                std = float(row.get("std") or math.nan)
+            except ValueError:
+                raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
             pairs.append(
                 RatedPair(
                     path.parent / row["ref"],
@@ -59,6 +65,7 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
                     split,
                     row.get("type") or "",
                     row.get("level") or "",
+                    std,
                 )
             )
     if not pairs:
