@@ -79,14 +79,14 @@ def test_build_kadid(tmp_path, photographs, ratings):
     assert seen == [(1, 2), (2, 2)]
     rows = _meta(out)
     assert len(rows) == 2 * 125
-    assert list(rows[0]) == ["ref", "dist", "mos", "mos_std", "type", "level", "split"]
+    assert list(rows[0]) == ["ref", "dist", "mos", "std", "type", "level", "split"]
     assert {row["split"] for row in rows} == {"train", ""}
     assert not list(out.rglob("*.tmp"))
 
     row = next(row for row in rows if row["dist"] == "dist/photob_10_4.png")
     assert (row["ref"], row["type"], row["level"]) == ("ref/photob.png", "10", "4")
     assert float(row["mos"]) == pytest.approx(0.51)
-    assert float(row["mos_std"]) == pytest.approx(0.01)
+    assert float(row["std"]) == pytest.approx(0.01)
     for row in rows:
         assert (out / row["ref"]).is_file()
         assert (out / row["dist"]).is_file()
@@ -168,7 +168,7 @@ def test_build_tid2013(tmp_path, monkeypatch):
     build_tid2013(kodak, out, types=(8, 16), ratings_csv=table, workers=1)
     meta = _meta(out)
     assert len(meta) == 2 * 2 * 5
-    assert {(row["split"], row["mos_std"]) for row in meta} == {("test", "")}
+    assert {(row["split"], row["std"]) for row in meta} == {("test", "")}
     row = next(row for row in meta if row["dist"] == "dist/kodim02_16_3.png")
     assert float(row["mos"]) == pytest.approx(0.23)
     crop = np.asarray(Image.open(sources[0]))[5:29, 3:35]
@@ -176,8 +176,8 @@ def test_build_tid2013(tmp_path, monkeypatch):
     shifted = np.asarray(Image.open(out / "dist/kodim01_16_2.png"))
     np.testing.assert_array_equal(shifted, np.minimum(crop.astype(int) + 10, 255))
 
-    with pytest.raises(ValueError, match="type 12 cannot be re-made"):
-        build_tid2013(kodak, out, types=(12,), ratings_csv=table)
+    with pytest.raises(ValueError, match="type 25 cannot be re-made"):
+        build_tid2013(kodak, out, types=(25,), ratings_csv=table)
     with pytest.raises(ValueError, match="no rating for reference 1, type 1, level 1"):
         build_tid2013(kodak, out, types=(1,), ratings_csv=table)
     _photograph(kodak / "kodim01.png", width=20)

@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make rated training and test pictures (needs birqa[data]).")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Rated pictures: make them from photographs (needs birqa[data]), or read the sets of the field.",
+)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for ref/, dist/ and meta.csv.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")]
@@ -126,17 +129,22 @@ def tid2013(
     kodak: Annotated[Path, typer.Argument(help="Folder of the 24 Kodak photographs, kodim01..kodim24.")],
     out: Out,
     ratings: Annotated[Path, typer.Option(help="TID2013's ratings: ref,type,level,quality.")],
+    types: Annotated[
+        Literal["exact", "all"], typer.Option(help="The ten nearly exact types, or all 24.")
+    ] = "exact",
     image_format: Format = "png",
     workers: Workers = None,
     seed: int = 0,
 ) -> None:
-    """The nearly exact types of TID2013, made again on its own references, with its per-image ratings."""
+    """TID2013, made again on its own references, with its per-image ratings."""
+    from birqa.data.distortions import TID2013, TID2013_EXACT
     from birqa.data.synthesis import build_tid2013
 
     meta = build_tid2013(
         kodak,
         out,
         ratings_csv=ratings,
+        types=TID2013 if types == "all" else TID2013_EXACT,
         image_format=image_format,
         seed=seed,
         workers=workers,

@@ -21,14 +21,14 @@ import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
-from birqa.data.distortions import KADID10K, LEVELS, TID2013_EXACT, Distortion
+from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
 
 ImageFormat = Literal["png", "bmp"]
 Progress = Callable[[int, int], None]
 """Called with the number of finished references and the number of all of them."""
 
-COLUMNS = ("ref", "dist", "mos", "mos_std", "type", "level", "split")
+COLUMNS = ("ref", "dist", "mos", "std", "type", "level", "split")
 
 TID2013_CROP_SIZE = (512, 384)
 TID2013_CROPS = (
@@ -41,7 +41,7 @@ TID2013_CROPS = (
 COMBINED_LEVEL_ODDS = {1: 0.35, 2: 0.3, 3: 0.2, 4: 0.15}
 """Two strong distortions leave nothing to rank, so mild levels are drawn more often."""
 
-_DATABASES = {"KADID-10k": KADID10K, "TID2013": TID2013_EXACT}
+_DATABASES = {"KADID-10k": KADID10K, "TID2013": TID2013}
 _FORMATS = ("png", "bmp")
 
 Step = tuple[int, int]
@@ -83,7 +83,7 @@ def build_kadid(
 ) -> Path:
     """Distort every reference with KADID-10k's 25 types at 5 levels and return the path of `meta.csv`.
 
-    `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `mos_std` the standard
+    `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `std` the standard
     deviation of the ratings about it. `split_of` maps the stem of a reference's file name to its split (empty
     where it has none). Pictures that exist already are kept, so a broken run is resumed by running it again;
     `meta.csv` is written last and covers exactly `references`. One process per CPU core unless `workers` says
@@ -133,14 +133,15 @@ def build_tid2013(
 ) -> Path:
     """Re-make TID2013's references 1..24 and their distorted versions and return the path of `meta.csv`.
 
-    `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright. `mos` is
-    each picture's own rating, `mos_std` stays empty and `split` is "test": nothing made from Kodak is for
-    training. Resumes like `build_kadid`.
+    `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright; `types`
+    may name any of the 24, of which only those of the default are nearly exact. `mos` is each picture's own
+    rating, `std` stays empty and `split` is "test": nothing made from Kodak is for training. Resumes like
+    `build_kadid`.
     """
     types = tuple(types)
-    unknown = sorted(set(types) - set(TID2013_EXACT))
+    unknown = sorted(set(types) - set(TID2013))
     if unknown:
-        raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from {sorted(TID2013_EXACT)}")
+        raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from 1 to {max(TID2013)}")
     ratings = {
         (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
         for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
