@@ -143,3 +143,39 @@ def test_a_table_in_another_encoding_is_refused_by_name(refuses, tmp_path):
     path = tmp_path / "meta.csv"
     path.write_bytes("ref,dist,mos\nä.png,b.png,1\n".encode("latin-1"))
     refuses(str(path), "eval", path)
+
+
+def test_choices_are_evaluated_by_the_share_of_people_who_agree(cli, rated, tmp_path):
+    rated()
+    table = tmp_path / "choices.csv"
+    # dist0 is the mildest noise of its reference, dist3 a stronger one.
+    table.write_text(
+        "ref,left,right,prefers_right\nref0.png,dist0.png,dist3.png,0.1\nref0.png,dist3.png,dist0.png,0.6\n"
+    )
+    answer = cli("eval", table, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads(answer.out)
+    assert record["choices"] == 2
+    assert record["agreements"][0]["accuracy"] == pytest.approx((0.9 + 0.6) / 2)
+    printed = cli("eval", table).out
+    assert f"{table}: 2 choices" in printed
+    assert "2AFC 0.7500" in printed
+
+
+def test_random_splits_are_summarised(cli, tmp_path, photographs, damage):
+    from PIL import Image
+
+    lines = ["ref,dist,mos"]
+    for index in range(10):
+        crop = photographs[index % 3][index * 4 :, index * 3 :]
+        Image.fromarray(crop).save(tmp_path / f"r{index}.png")
+        for sigma in (4, 12, 30):
+            Image.fromarray(damage("noise", crop, sigma)).save(tmp_path / f"d{index}_{sigma}.png")
+            lines.append(f"r{index}.png,d{index}_{sigma}.png,{1 / sigma}")
+    meta = tmp_path / "splits.csv"
+    meta.write_text("\n".join(lines))
+    record = json.loads(cli("eval", meta, "--splits", 4, "--resamples", 20, "--json").out)
+    splits = record["agreements"][0]["srocc_splits"]
+    assert len(splits) == 4
+    assert all(0.5 < value <= 1 for value in splits)
+    assert "4 splits 0." in cli("eval", meta, "--splits", 4, "--resamples", 20).out

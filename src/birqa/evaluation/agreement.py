@@ -33,6 +33,8 @@ class Agreement:
     """95 % interval of each figure above, by its name."""
     srocc_by: dict[str, dict[str, float]] = field(default_factory=dict)
     """SROCC within each group: column ("type", "level") -> value -> SROCC."""
+    srocc_splits: list[float] = field(default_factory=list)
+    """SROCC on the test part of each random 6:2:2 split by reference, seeds 0, 1, ..."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,19 +73,22 @@ def study_agreement(
     groups: Mapping[str, Sequence[str]] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    splits: int = 0,
 ) -> Study:
     """Compare metrics, each with a score for every pair (larger is better), with the ratings `mos`.
 
     The bootstrap draws references with all their pairs, the same ones for every metric; the logistic curves
     are fitted once, on all pairs. `groups` names further columns ("type") for SROCC within each value.
-    Raises ValueError where nothing can be correlated.
+    `splits` asks for SROCC on the test parts of so many random splits. Raises ValueError where nothing can be
+    correlated.
 
     Source: paired bootstrap and its rule, BiRQA appendix C.5, there over pictures, here over references,
     because pairs of one reference are not independent.
     """
     stats = require_scipy()
     ratings = np.asarray(mos, np.float64)
-    samples = _resample(refs, resamples, seed)
+    samples = resample_references(refs, resamples, seed)
+    tests = [split_references(refs, number) == "test" for number in range(splits)]
     agreements, sroccs = [], []
     for name, values in scores.items():
         column = np.asarray(values, np.float64)
@@ -94,7 +99,7 @@ def study_agreement(
         }
         for picked in samples:
             score, fit, rating = column[picked], fitted[picked], ratings[picked]
-            figures["srocc"].append(_pearson(stats.rankdata(score), stats.rankdata(rating)))
+            figures["srocc"].append(_srocc(score, rating))
             figures["krocc"].append(float(stats.kendalltau(score, rating).statistic))
             figures["plcc"].append(_pearson(score, rating))
             figures["plcc_fitted"].append(_pearson(fit, rating))
@@ -109,16 +114,17 @@ def study_agreement(
                 whole.plcc,
                 _pearson(fitted, ratings),
                 _rmse(fitted, ratings),
-                {key: _interval(value) for key, value in figures.items()},
+                {key: bootstrap_interval(value) for key, value in figures.items()},
                 {
                     label: _srocc_within(column, ratings, np.asarray(values))
                     for label, values in (groups or {}).items()
                 },
+                [_srocc(column[test], ratings[test]) for test in tests],
             )
         )
     first, *others = agreements
     differences = [
-        Difference(first.metric, other.metric, float(np.median(gap)), _interval(gap))
+        Difference(first.metric, other.metric, float(np.median(gap)), bootstrap_interval(gap))
         for other, gap in (
             (other, sroccs[0] - srocc) for other, srocc in zip(others, sroccs[1:], strict=True)
         )
@@ -138,7 +144,8 @@ def split_references(refs: Sequence[str], seed: int, shares: tuple[int, int, int
     return np.array([split_of[ref] for ref in refs])
 
 
-def _resample(refs: Sequence[str], resamples: int, seed: int) -> list[np.ndarray]:
+def resample_references(refs: Sequence[str], resamples: int, seed: int) -> list[np.ndarray]:
+    """Row numbers of each resample: references drawn with replacement, with all their rows."""
     rng = np.random.default_rng(seed)
     names = np.asarray(refs)
     members = [np.flatnonzero(names == name) for name in np.unique(names)]
@@ -154,21 +161,26 @@ def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     return float(first @ second / norm) if norm else 0.0
 
 
+def _srocc(scores: np.ndarray, ratings: np.ndarray) -> float:
+    stats = require_scipy()
+    return _pearson(stats.rankdata(scores), stats.rankdata(ratings))
+
+
 def _rmse(fitted: np.ndarray, ratings: np.ndarray) -> float:
     return float(np.sqrt(np.mean((fitted - ratings) ** 2)))
 
 
-def _interval(values: Sequence[float] | np.ndarray) -> Interval:
+def bootstrap_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """The 95 % percentile interval of a bootstrapped figure."""
     low, high = np.percentile(np.asarray(values), [2.5, 97.5])
     return float(low), float(high)
 
 
 def _srocc_within(scores: np.ndarray, ratings: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """Groups too small or constant are left out."""
-    stats = require_scipy()
     within = {}
     for group in sorted(np.unique(groups), key=lambda name: (len(name), name)):
         chosen = groups == group
         if chosen.sum() >= 3 and np.ptp(scores[chosen]) and np.ptp(ratings[chosen]):
-            within[str(group)] = float(stats.spearmanr(scores[chosen], ratings[chosen]).statistic)
+            within[str(group)] = _srocc(scores[chosen], ratings[chosen])
     return within

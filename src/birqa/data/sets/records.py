@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from birqa.evaluation.agreement import split_references
-from birqa.ratings import RatedPair
+from birqa.ratings import Judgement, RatedPair
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,6 @@ class RatedPicture:
     split: str
     std: float = nan
     unit: str = ""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """`prefers_right` is the share of people, 0..1, to whom `right` is closer to `ref` than `left` is."""
-
-    ref: Path
-    left: Path
-    right: Path
-    prefers_right: float
-    split: str
-    type: str = ""
 
 
 Record = RatedPair | RatedPicture | Judgement
