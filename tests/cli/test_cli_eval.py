@@ -47,24 +47,67 @@ def test_the_correlations_are_those_of_scipy(cli, rated, tmp_path):
     answer = cli("eval", meta, "--json")
     assert (answer.code, answer.err) == (0, "")
     record = json.loads(answer.out)
-    numbers = {"srocc", "plcc", "krocc", "n", "failed"}
-    assert set(record) == {"metric", "version", "settings", "data", "split"} | numbers
-    assert record["failed"] == 0
-    assert (record["metric"], record["data"], record["n"]) == ("birqa.kadid", str(meta), 7)
+    assert (record["failed"], record["pairs"], record["references"], record["resamples"]) == (0, 7, 3, 1000)
+    assert (record["metric"], record["data"], record["split"]) == ("birqa.kadid", str(meta), None)
+    (agreement,) = record["agreements"]
     for name, value in wanted.items():
-        assert record[name] == pytest.approx(value, abs=1e-6)
+        assert agreement[name] == pytest.approx(value, abs=1e-6)
         assert 0 < value < 1
+        low, high = agreement["intervals"][name]
+        assert low <= value <= high
+    assert record["differences"] == []
 
 
-def test_the_table_names_metric_data_and_count(cli, rated, tmp_path):
+def test_the_table_names_data_metrics_and_verdicts(cli, rated, tmp_path):
     meta = rated()
     wanted = scipy_says(rated.rows, tmp_path)
-    answer = cli("eval", meta)
-    assert answer.code == 0
-    assert answer.out == (
-        f"birqa.kadid on {meta}: SROCC {wanted['srocc']:.4f}  PLCC {wanted['plcc']:.4f}  "
-        f"KROCC {wanted['krocc']:.4f}  n=7\n"
+    (tmp_path / "upside-down.csv").write_text(
+        "ref,dist,score\n" + "".join(f"{ref},{dist},{-mos}\n" for ref, dist, mos in rated.rows)
     )
+    answer = cli("eval", meta, "--peer", f"csv:{tmp_path / 'upside-down.csv'}", "--workers", "1")
+    assert (answer.code, answer.err) == (0, "")
+    head, ours, peer = answer.out.splitlines()
+    assert head == f"{meta}: 7 pairs; brackets are 95 % intervals by reference"
+    assert ours.startswith("birqa.kadid")
+    assert f"SROCC {wanted['srocc']:.4f} [" in ours
+    assert f"KROCC {wanted['krocc']:.4f}  PLCC {wanted['plcc']:.4f}, fitted " in ours
+    assert "SROCC -1.0000" in peer
+    assert peer.endswith(": better")
+
+
+def test_peers_stand_beside_ours_on_the_same_pairs(cli, rated, tmp_path):
+    meta = rated()
+    own = {row[1]: index for index, row in enumerate(rated.rows)}
+    (tmp_path / "scores.csv").write_text(
+        "ref,dist,score\n" + "".join(f"{ref},{dist},{-own[dist]}\n" for ref, dist, _ in rated.rows[:-1])
+    )
+    out = tmp_path / "all.csv"
+    peers = ["--peer", f"-csv:{tmp_path / 'scores.csv'}", "--peer", "torchmetrics:psnr", "--workers", "1"]
+    answer = cli("eval", meta, "--json", "--scores", out, *peers)
+    # The identical pair is missing from the table of scores, so it is left out for every metric.
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert "has no score for" in answer.err
+    record = json.loads(answer.out)
+    assert (record["pairs"], record["failed"]) == (6, 1)
+    names = [agreement["metric"] for agreement in record["agreements"]]
+    assert names == ["birqa.kadid", f"csv:{tmp_path / 'scores.csv'}", "torchmetrics:psnr"]
+    mos = [row[2] for row in rated.rows[:-1]]
+    assert record["agreements"][1]["srocc"] == pytest.approx(stats.spearmanr(range(6), mos)[0])
+    assert [gap["other"] for gap in record["differences"]] == names[1:]
+    header, *lines = out.read_text().splitlines()
+    assert header == "ref,dist," + ",".join(names)
+    assert len(lines) == 7
+    assert lines[-1].endswith(",1,,")
+
+
+def test_types_and_levels_are_evaluated_apart(cli, rated):
+    rows = [(*row, index % 2, "x") for index, row in enumerate(rated.rows)]
+    answer = cli("eval", rated(rows, "ref,dist,mos,type,level"), "--json")
+    within = json.loads(answer.out)["agreements"][0]["srocc_by"]
+    assert set(within) == {"type", "level"}
+    assert set(within["type"]) == {"0", "1"}
+    assert within["level"]["x"] == pytest.approx(json.loads(answer.out)["agreements"][0]["srocc"])
 
 
 def test_a_pair_that_cannot_be_scored_is_reported_and_the_rest_counted(cli, rated, tmp_path):
@@ -75,9 +118,9 @@ def test_a_pair_that_cannot_be_scored_is_reported_and_the_rest_counted(cli, rate
     assert "dist2.png is not a picture" in answer.err
     assert answer.err.count("\n") == 1
     record = json.loads(answer.out)
-    assert record["n"] == 6
+    assert record["pairs"] == 6
     rest = [row for row in rated.rows if row[1] != "dist2.png"]
-    assert record["srocc"] == pytest.approx(scipy_says(rest, tmp_path)["srocc"], abs=1e-6)
+    assert record["agreements"][0]["srocc"] == pytest.approx(scipy_says(rest, tmp_path)["srocc"], abs=1e-6)
 
 
 def test_ratings_that_cannot_be_used_are_refused(refuses, rated, tmp_path):
@@ -100,3 +143,39 @@ def test_a_table_in_another_encoding_is_refused_by_name(refuses, tmp_path):
     path = tmp_path / "meta.csv"
     path.write_bytes("ref,dist,mos\nä.png,b.png,1\n".encode("latin-1"))
     refuses(str(path), "eval", path)
+
+
+def test_choices_are_evaluated_by_the_share_of_people_who_agree(cli, rated, tmp_path):
+    rated()
+    table = tmp_path / "choices.csv"
+    # dist0 is the mildest noise of its reference, dist3 a stronger one.
+    table.write_text(
+        "ref,left,right,prefers_right\nref0.png,dist0.png,dist3.png,0.1\nref0.png,dist3.png,dist0.png,0.6\n"
+    )
+    answer = cli("eval", table, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    record = json.loads(answer.out)
+    assert record["choices"] == 2
+    assert record["agreements"][0]["accuracy"] == pytest.approx((0.9 + 0.6) / 2)
+    printed = cli("eval", table).out
+    assert f"{table}: 2 choices" in printed
+    assert "2AFC 0.7500" in printed
+
+
+def test_random_splits_are_summarised(cli, tmp_path, photographs, damage):
+    from PIL import Image
+
+    lines = ["ref,dist,mos"]
+    for index in range(10):
+        crop = photographs[index % 3][index * 4 :, index * 3 :]
+        Image.fromarray(crop).save(tmp_path / f"r{index}.png")
+        for sigma in (4, 12, 30):
+            Image.fromarray(damage("noise", crop, sigma)).save(tmp_path / f"d{index}_{sigma}.png")
+            lines.append(f"r{index}.png,d{index}_{sigma}.png,{1 / sigma}")
+    meta = tmp_path / "splits.csv"
+    meta.write_text("\n".join(lines))
+    record = json.loads(cli("eval", meta, "--splits", 4, "--resamples", 20, "--json").out)
+    splits = record["agreements"][0]["srocc_splits"]
+    assert len(splits) == 4
+    assert all(0.5 < value <= 1 for value in splits)
+    assert "4 splits 0." in cli("eval", meta, "--splits", 4, "--resamples", 20).out

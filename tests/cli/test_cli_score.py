@@ -116,7 +116,17 @@ def test_the_csv_holds_what_json_holds_and_replaces_an_older_one(cli, folder):
     with out.open(newline="") as file:
         written = list(csv.DictReader(file))
     wanted = json.loads(cli("score", folder / "ref", folder / "dist", "--json").out)
-    assert list(written[0]) == ["ref", "dist", "score", "metric", "version", "settings", "error"]
+    assert list(written[0]) == [
+        "ref",
+        "dist",
+        "score",
+        "low",
+        "high",
+        "metric",
+        "version",
+        "settings",
+        "error",
+    ]
     for row, record in zip(written, wanted, strict=True):
         assert json.loads(row["settings"]) == record["settings"]
         assert row["error"] == record.get("error", "")

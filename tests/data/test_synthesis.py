@@ -10,7 +10,13 @@ from PIL import Image
 from birqa.data import synthesis
 from birqa.data.distortions import KADID10K, LEVELS
 from birqa.data.distortions._pixels import from_uint8, to_uint8
-from birqa.data.synthesis import build_kadid, build_tid2013, random_generator, read_kadid_cells
+from birqa.data.synthesis import (
+    build_combined,
+    build_kadid,
+    build_tid2013,
+    random_generator,
+    read_kadid_cells,
+)
 
 SHARED = Path("/work/shared/data")
 
@@ -73,14 +79,14 @@ def test_build_kadid(tmp_path, photographs, ratings):
     assert seen == [(1, 2), (2, 2)]
     rows = _meta(out)
     assert len(rows) == 2 * 125
-    assert list(rows[0]) == ["ref", "dist", "mos", "mos_std", "type", "level", "split"]
+    assert list(rows[0]) == ["ref", "dist", "mos", "std", "type", "level", "split"]
     assert {row["split"] for row in rows} == {"train", ""}
     assert not list(out.rglob("*.tmp"))
 
     row = next(row for row in rows if row["dist"] == "dist/photob_10_4.png")
     assert (row["ref"], row["type"], row["level"]) == ("ref/photob.png", "10", "4")
     assert float(row["mos"]) == pytest.approx(0.51)
-    assert float(row["mos_std"]) == pytest.approx(0.01)
+    assert float(row["std"]) == pytest.approx(0.01)
     for row in rows:
         assert (out / row["ref"]).is_file()
         assert (out / row["dist"]).is_file()
@@ -162,7 +168,7 @@ def test_build_tid2013(tmp_path, monkeypatch):
     build_tid2013(kodak, out, types=(8, 16), ratings_csv=table, workers=1)
     meta = _meta(out)
     assert len(meta) == 2 * 2 * 5
-    assert {(row["split"], row["mos_std"]) for row in meta} == {("test", "")}
+    assert {(row["split"], row["std"]) for row in meta} == {("test", "")}
     row = next(row for row in meta if row["dist"] == "dist/kodim02_16_3.png")
     assert float(row["mos"]) == pytest.approx(0.23)
     crop = np.asarray(Image.open(sources[0]))[5:29, 3:35]
@@ -170,8 +176,8 @@ def test_build_tid2013(tmp_path, monkeypatch):
     shifted = np.asarray(Image.open(out / "dist/kodim01_16_2.png"))
     np.testing.assert_array_equal(shifted, np.minimum(crop.astype(int) + 10, 255))
 
-    with pytest.raises(ValueError, match="type 12 cannot be re-made"):
-        build_tid2013(kodak, out, types=(12,), ratings_csv=table)
+    with pytest.raises(ValueError, match="type 25 cannot be re-made"):
+        build_tid2013(kodak, out, types=(25,), ratings_csv=table)
     with pytest.raises(ValueError, match="no rating for reference 1, type 1, level 1"):
         build_tid2013(kodak, out, types=(1,), ratings_csv=table)
     _photograph(kodak / "kodim01.png", width=20)
@@ -211,3 +217,32 @@ def test_real_cells():
     cells = read_kadid_cells(SHARED / "ratings/kadid10k.csv")
     assert len(cells) == 125
     assert cells[1, 1][0] == pytest.approx(0.919, abs=1e-3)
+
+
+def test_combined_pictures_are_two_distortions_in_turn(photographs, tmp_path):
+    out = tmp_path / "set"
+    build_combined(photographs, out, count=6, image_format="bmp", seed=3, workers=1)
+    rows = _meta(out)
+    assert len(rows) == 12
+    assert len({row["dist"] for row in rows}) == 12
+    for row in rows:
+        assert row["mos"] == ""
+        first, second = map(int, row["type"].split("+"))
+        levels = list(map(int, row["level"].split("+")))
+        assert first != second
+        assert all(1 <= level <= 4 for level in levels)
+        picture = from_uint8(np.asarray(Image.open(out / row["ref"])))
+        for number, level in zip((first, second), levels, strict=True):
+            rng = random_generator(3, Path(row["dist"]).name, number, level)
+            picture = KADID10K[number].apply(picture, level, rng)
+        np.testing.assert_array_equal(to_uint8(picture), np.asarray(Image.open(out / row["dist"])))
+
+
+def test_combined_pictures_are_the_same_again_and_others_under_another_seed(photographs, tmp_path):
+    def made(name, seed):
+        build_combined(photographs, tmp_path / name, count=3, image_format="bmp", seed=seed, workers=1)
+        return _pictures(tmp_path / name)
+
+    first = made("a", 1)
+    assert made("b", 1) == first
+    assert made("c", 2) != first

@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 from dataclasses import replace
@@ -13,7 +14,8 @@ import birqa.training.fit
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
 from birqa.ratings import RatedPair
-from birqa.training.fit import Trainer, TrainingConfig, learning_rate, load_recipe
+from birqa.training.config import TrainingConfig, learning_rate, load_recipe
+from birqa.training.fit import Trainer
 from birqa.training.losses import regression_loss
 
 NETWORK = BiRQAConfig(widths=(8, 16), blocks=(1, 1), head_width=8, head_hidden=8)
@@ -150,8 +152,29 @@ def test_the_seed_alone_decides_the_first_weights(pairs, tmp_path):
 # Checkpoints
 
 
-def test_no_partial_file_is_left(unbroken):
-    assert [path.name for path in unbroken.out.iterdir()] == ["checkpoint.safetensors"]
+RUN_FOLDER = {
+    "best.safetensors",
+    "checkpoint.safetensors",
+    "config.json",
+    "curves.csv",
+    "curves.png",
+    "environment.json",
+}
+
+
+def test_a_run_folder_holds_configuration_environment_and_curves_and_no_partial_file(unbroken):
+    assert {path.name for path in unbroken.out.iterdir()} == RUN_FOLDER
+    config = json.loads((unbroken.out / "config.json").read_text())
+    assert (config["seed"], config["steps"], config["network"]["widths"]) == (0, 4, [8, 16])
+    environment = json.loads((unbroken.out / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__
+    assert environment["processes"] == 1
+    with (unbroken.out / "curves.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert [float(row["loss"]) for row in rows] == [entry["loss"] for entry in unbroken.log]
+    with Image.open(unbroken.out / "curves.png") as picture:
+        assert min(picture.size) > 300
 
 
 def test_a_crash_while_writing_leaves_the_last_checkpoint_usable(pairs, tmp_path, monkeypatch):
@@ -159,7 +182,7 @@ def test_a_crash_while_writing_leaves_the_last_checkpoint_usable(pairs, tmp_path
     run.run(until=2)
     before = run.checkpoint.read_bytes()
 
-    def torn(tensors, path, metadata):
+    def torn(tensors, path, metadata=None):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
@@ -171,7 +194,57 @@ def test_a_crash_while_writing_leaves_the_last_checkpoint_usable(pairs, tmp_path
     resumed = trainer(pairs, tmp_path)
     assert resumed.step == 2
     resumed.run()
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert {path.name for path in tmp_path.iterdir()} == RUN_FOLDER
+
+
+def test_the_best_validated_weights_are_kept_and_may_be_passed_over(pairs, tmp_path, monkeypatch):
+    claims = iter([0.5, 0.9, 0.7])
+    monkeypatch.setattr(Trainer, "validate", lambda self: {"srocc": next(claims), "plcc": 0.0})
+    config = replace(CONFIG, steps=3, validate_every=1, checkpoint_every=1)
+    run = trainer(pairs, tmp_path / "best", config)
+    states = []
+    run.run(lambda entry: states.append({k: v.clone() for k, v in run.average.state_dict().items()}))
+    assert_same_bits(run.result().state_dict(), states[1])
+    assert run.best == 0.9
+
+    claims = iter([0.5, 0.9, 0.7])
+    last = trainer(pairs, tmp_path / "last", replace(config, keep="last"))
+    last.run()
+    assert not last.best_weights.exists()
+    assert_same_bits(last.result().state_dict(), states[2])
+
+
+def test_a_resumed_run_remembers_the_best(pairs, tmp_path, monkeypatch):
+    claims = iter([0.9, 0.5])
+    monkeypatch.setattr(Trainer, "validate", lambda self: {"srocc": next(claims), "plcc": 0.0})
+    config = replace(CONFIG, steps=2, validate_every=1, checkpoint_every=1)
+    trainer(pairs, tmp_path, config).run(until=1)
+    best = (tmp_path / "best.safetensors").read_bytes()
+    trainer(pairs, tmp_path, config).run()
+    assert (tmp_path / "best.safetensors").read_bytes() == best
+
+
+def test_a_run_may_start_from_given_weights(pairs, tmp_path):
+    start = BiRQA(NETWORK).state_dict()
+    run = Trainer(CONFIG, pairs[:5], [], tmp_path, start=start)
+    assert_same_bits(run.model.state_dict(), start)
+    assert_same_bits(run.average.state_dict(), start)
+
+
+def test_mixed_precision_trains_near_full_precision_with_features_in_float32(pairs, tmp_path):
+    losses = {}
+    for precision in ("32-true", "bf16-mixed"):
+        config = replace(CONFIG, precision=precision)
+        run = Trainer(config, pairs[:15], [], tmp_path / precision)
+        kinds = []
+        run.model.features.register_forward_hook(lambda m, i, o, kinds=kinds: kinds.append(o[0].dtype))
+        run.model.network.head[0].project.register_forward_hook(
+            lambda m, i, o, kinds=kinds: kinds.append(o.dtype)
+        )
+        run.run(until=1)
+        losses[precision] = run.log[-1]["loss"]
+        assert kinds == [torch.float32, torch.float32 if precision == "32-true" else torch.bfloat16]
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.05)
 
 
 # A step
@@ -230,7 +303,8 @@ def test_training_brings_scores_of_unseen_references_near_their_ratings(pairs, t
 def test_a_loss_that_is_not_finite_stops_with_step_seed_and_remedy(pairs, tmp_path):
     run = trainer(pairs, tmp_path, replace(CONFIG, seed=7, learning_rate=1e30))
     with pytest.raises(
-        FloatingPointError, match=r"loss is nan .*at step 1 \(seed 7\): lower the learning rate"
+        FloatingPointError,
+        match=r"loss is nan .*at step 1 \(seed 7\), on the batch \d-\d\.png, .*: lower the learning rate",
     ):
         run.run()
     assert not run.checkpoint.exists()

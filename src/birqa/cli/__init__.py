@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import birqa
-from birqa.cli import data, evaluate, export, map, metrics, score, train
+from birqa.cli import calibrate, data, data_sets, distort, evaluate, export, map, metrics, score, train
 
 app = typer.Typer(
     name="birqa",
@@ -40,12 +40,24 @@ app.command("map")(map.command)
 app.command("eval")(evaluate.command)
 app.command("metrics")(metrics.command)
 app.command("export")(export.command)
+data.app.command("list")(data_sets.list_command)
+data.app.command("index")(data_sets.index_command)
+app.command("distort")(distort.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
+app.command("calibrate")(calibrate.command)
 
 
 # Packages of the extras, by the extra that brings them.
-EXTRAS = {"torch": "torch", "onnx": "torch", "scipy": "eval", "cv2": "data", "skimage": "data"}
+EXTRAS = {
+    "torch": "torch",
+    "onnx": "torch",
+    "lightning_fabric": "torch",
+    "matplotlib": "torch",
+    "scipy": "eval",
+    "cv2": "data",
+    "skimage": "data",
+}
 
 
 def run() -> None:

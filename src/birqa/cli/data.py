@@ -7,41 +7,40 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Make rated training and test pictures (needs birqa[data]).")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Rated pictures: make them from photographs (needs birqa[data]), or read the sets of the field.",
+)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for ref/, dist/ and meta.csv.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")]
 Format = Annotated[
     Literal["png", "bmp"], typer.Option("--format", help="bmp is larger and much faster to read.")
 ]
+Photographs = Annotated[Path, typer.Argument(help="Folder of pristine photographs.")]
+Manifest = Annotated[
+    Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
+]
+Split = Annotated[str | None, typer.Option(help="Only this split of the manifest.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many photographs, by name.")]
 
 
 @app.command("kadid")
 def kadid(
-    photographs: Annotated[Path, typer.Argument(help="Folder of pristine photographs.")],
+    photographs: Photographs,
     out: Out,
     ratings: Annotated[Path, typer.Option(help="KADID-10k's ratings: ref,type,level,quality.")],
-    manifest: Annotated[
-        Path | None, typer.Option(help="CSV with file,split; only the files it lists are taken.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Only this split of the manifest.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many photographs, by name.")] = None,
+    manifest: Manifest = None,
+    split: Split = None,
+    limit: Limit = None,
     image_format: Format = "png",
     workers: Workers = None,
     seed: int = 0,
 ) -> None:
     """KADID-10k's 25 distortions x 5 levels on your photographs, with its mean human ratings as labels."""
     from birqa.data.synthesis import build_kadid
-    from birqa.pairing import IMAGE_SUFFIXES
 
-    if manifest is None:
-        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-        splits = {}
-    else:
-        listed = _read_manifest(manifest)
-        files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
-        splits = {Path(name).stem: part for name, part in listed.items()}
-    files = files[:limit]
+    files, splits = _references(photographs, manifest, split, limit)
     meta = build_kadid(
         files,
         out,
@@ -53,6 +52,67 @@ def kadid(
         progress=_report,
     )
     print(f"{meta}: {len(files)} photographs, {125 * len(files)} pairs")
+
+
+@app.command("combined")
+def combined(
+    photographs: Photographs,
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="Pictures for each photograph.")] = 32,
+    manifest: Manifest = None,
+    split: Split = None,
+    limit: Limit = None,
+    image_format: Format = "png",
+    workers: Workers = None,
+    seed: int = 0,
+) -> None:
+    """Two of KADID-10k's distortions in turn on your photographs, without ratings (see `data committee`)."""
+    from birqa.data.synthesis import build_combined
+
+    files, splits = _references(photographs, manifest, split, limit)
+    meta = build_combined(
+        files,
+        out,
+        count=count,
+        image_format=image_format,
+        seed=seed,
+        workers=workers,
+        split_of=splits,
+        progress=_report,
+    )
+    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
+
+
+@app.command("committee")
+def committee(
+    tables: Annotated[list[Path], typer.Argument(help="CSV files with ref,dist,mos; mos may be empty.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The labelled table.")],
+    peer: Annotated[
+        list[str], typer.Option(help="Metric of the committee, such as piq:mdsi; repeat for more.")
+    ],
+    weight: Annotated[
+        float, typer.Option(min=0, max=1, help="The committee's share in the label of a rated pair.")
+    ] = 0.5,
+    workers: Workers = None,
+) -> None:
+    """Label pairs by human ratings blended with a committee of classic metrics on the human scale."""
+    from birqa.data.committee import label_by_committee
+
+    print(label_by_committee(tables, out, peers=peer, weight=weight, workers=workers, progress=_report))
+
+
+def _references(
+    photographs: Path, manifest: Path | None, split: str | None, limit: int | None
+) -> tuple[list[Path], dict[str, str]]:
+    """The chosen files, and the split of each stem."""
+    from birqa.pairing import IMAGE_SUFFIXES
+
+    if manifest is None:
+        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        return files[:limit], {}
+    listed = _read_manifest(manifest)
+    files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
+    return files[:limit], {Path(name).stem: part for name, part in listed.items()}
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
@@ -69,17 +129,22 @@ def tid2013(
     kodak: Annotated[Path, typer.Argument(help="Folder of the 24 Kodak photographs, kodim01..kodim24.")],
     out: Out,
     ratings: Annotated[Path, typer.Option(help="TID2013's ratings: ref,type,level,quality.")],
+    types: Annotated[
+        Literal["exact", "all"], typer.Option(help="The ten nearly exact types, or all 24.")
+    ] = "exact",
     image_format: Format = "png",
     workers: Workers = None,
     seed: int = 0,
 ) -> None:
-    """The nearly exact types of TID2013, made again on its own references, with its per-image ratings."""
+    """TID2013, made again on its own references, with its per-image ratings."""
+    from birqa.data.distortions import TID2013, TID2013_EXACT
     from birqa.data.synthesis import build_tid2013
 
     meta = build_tid2013(
         kodak,
         out,
         ratings_csv=ratings,
+        types=TID2013 if types == "all" else TID2013_EXACT,
         image_format=image_format,
         seed=seed,
         workers=workers,
@@ -90,4 +155,4 @@ def tid2013(
 
 def _report(done: int, total: int) -> None:
     if sys.stderr.isatty():
-        print(f"\r{done}/{total} references", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -1,21 +1,40 @@
-"""birqa eval: agreement of a metric with human ratings."""
+"""birqa eval: agreement of metrics with human ratings."""
 
 import json
+import statistics
 import sys
-from dataclasses import asdict
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from birqa.cli import options
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from birqa.evaluation.agreement import Study
+    from birqa.metric import FullReferenceMetric
+    from birqa.pairing import Pair
+
 
 def command(
     meta: Annotated[
-        Path, typer.Argument(help="CSV with ref,dist,mos; paths relative to it; larger mos is better.")
+        Path,
+        typer.Argument(
+            help="CSV with ref,dist,mos[,split,type,level]; paths relative to it; larger is better."
+        ),
     ],
     metric: options.Metric = "birqa",
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another metric beside it: a birqa metric, piq:vsi, torchmetrics:ms-ssim, pyiqa:topiq_fr, "
+            "python:module:function, csv:scores.csv or command:tool {ref} {dist}; - in front where smaller "
+            "is better. Repeat for more."
+        ),
+    ] = None,
     engine: options.Engine = "auto",
     device: options.Device = None,
     threads: options.Threads = None,
@@ -24,47 +43,206 @@ def command(
     split: Annotated[
         str | None, typer.Option(help="Only the rows of this split: train, val or test.")
     ] = None,
+    resamples: Annotated[int, typer.Option(min=2, help="Bootstrap resamples, over references.")] = 1000,
+    splits: Annotated[
+        int, typer.Option(min=0, help="SROCC on the test parts of so many random 6:2:2 splits as well.")
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for peers; default one a core.")
+    ] = None,
+    scores_file: Annotated[
+        Path | None, typer.Option("--scores", help="Write every score to this CSV file.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Correlate scores with human ratings: SROCC, PLCC, KROCC.
+    """Correlate scores with human ratings: SROCC, KROCC, PLCC, RMSE, with 95 % intervals, beside peers.
 
-    Exit code 2 when a pair could not be scored; the others are still counted.
+    A table with ref,left,right,prefers_right is read as two-alternative choices and gives their accuracy.
+    Exit code 2 when a pair could not be scored; it is left out for every metric, and the others are counted.
     """
-    from birqa.batch import score_pairs
-    from birqa.evaluation.correlation import correlate, require_scipy
+    from birqa.evaluation.correlation import require_scipy
     from birqa.metric import create_metric
-    from birqa.pairing import Pair
-    from birqa.ratings import read_rated_pairs
+    from birqa.ratings import is_judgement_table
 
     require_scipy()
     levels = options.parse_background(background)
+    options.check_output(scores_file)
+    choices = is_judgement_table(meta)
+    pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
+    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    columns, errors = _score(scorer, pairs, peer or [], workers, resize, levels)
+    for index, error in sorted(errors.items()):
+        print(f"birqa: {options.naming(pairs[index].dist, error)}", file=sys.stderr)
+    if scores_file is not None:
+        _write_scores(scores_file, pairs, columns)
+    record: dict[str, Any] = {
+        "metric": scorer.info.name,
+        "version": scorer.info.version,
+        "settings": {**scorer.settings, "resize": resize, "background": list(levels)},
+        "data": str(meta),
+        "split": split,
+        "failed": len(errors),
+        "resamples": resamples,
+    }
+    report = _report_choices if choices else _report_ratings
+    report(record, rows, columns, errors, resamples, splits, as_json)
+    raise typer.Exit(2 if errors else 0)
+
+
+def _rated_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
+    from birqa.pairing import Pair
+    from birqa.ratings import read_rated_pairs
+
     rated = [pair for pair in read_rated_pairs(meta) if split in (None, pair.split)]
     if not rated:
         raise ValueError(f"{meta} has no rows with split {split}.")
-    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
-    results = score_pairs(scorer, (Pair(pair.ref, pair.dist) for pair in rated), resize, levels)
-    scores, mos = [], []
-    for result, pair in zip(options.with_progress(results, len(rated)), rated, strict=True):
+    return [Pair(pair.ref, pair.dist) for pair in rated], rated
+
+
+def _choice_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
+    """Two pairs a choice: left and right."""
+    from birqa.pairing import Pair
+    from birqa.ratings import read_judgements
+
+    chosen = [choice for choice in read_judgements(meta) if split in (None, choice.split)]
+    if not chosen:
+        raise ValueError(f"{meta} has no rows with split {split}.")
+    return [Pair(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
+
+
+def _score(
+    scorer: "FullReferenceMetric",
+    pairs: "list[Pair]",
+    peers: list[str],
+    workers: int | None,
+    resize: Any,
+    background: tuple[float, float, float],
+) -> "tuple[dict[str, np.ndarray], dict[int, str]]":
+    """One column a metric, ours first, and what went wrong by the pair's number."""
+    import numpy as np
+
+    from birqa.batch import score_pairs
+    from birqa.evaluation.scoring import score_by_peers
+
+    errors: dict[int, str] = {}
+    columns = {scorer.info.name: np.full(len(pairs), np.nan)}
+    if peers:
+        with tempfile.TemporaryDirectory() as folder:
+            table, errors = score_by_peers(
+                pairs, peers, Path(folder) / "scores.jsonl", workers, resize=resize, background=background
+            )
+        columns |= {spec.removeprefix("-"): table[:, index] for index, spec in enumerate(peers)}
+    results = options.with_progress(score_pairs(scorer, pairs, resize, background), len(pairs))
+    for index, result in enumerate(results):
         if result.score is None:
-            print(f"birqa: {options.naming(pair.dist, result.error or '')}", file=sys.stderr)
-            continue
-        scores.append(result.score)
-        mos.append(pair.mos)
-    agreement = correlate(scores, mos)
+            errors[index] = result.error or ""
+        else:
+            columns[scorer.info.name][index] = result.score
+    return columns, errors
+
+
+def _report_ratings(
+    record: dict[str, Any],
+    rated: list[Any],
+    columns: "dict[str, np.ndarray]",
+    errors: dict[int, str],
+    resamples: int,
+    splits: int,
+    as_json: bool,
+) -> None:
+    from birqa.evaluation.agreement import study_agreement
+
+    kept = [index for index in range(len(rated)) if index not in errors]
+    study = study_agreement(
+        {name: column[kept].tolist() for name, column in columns.items()},
+        [rated[index].mos for index in kept],
+        [str(rated[index].ref) for index in kept],
+        {
+            name: [getattr(rated[index], name) for index in kept]
+            for name in ("type", "level")
+            if any(getattr(pair, name) for pair in rated)
+        },
+        resamples,
+        splits=splits,
+    )
+    if not as_json:
+        _print_study(study, record["data"])
+        return
+    record |= {
+        "pairs": len(kept),
+        "references": len({rated[index].ref for index in kept}),
+        "agreements": [agreement.to_dict() for agreement in study.agreements],
+        "differences": [gap.to_dict() for gap in study.differences],
+    }
+    print(json.dumps(record, indent=1))
+
+
+def _report_choices(
+    record: dict[str, Any],
+    choices: list[Any],
+    columns: "dict[str, np.ndarray]",
+    errors: dict[int, str],
+    resamples: int,
+    splits: int,
+    as_json: bool,
+) -> None:
+    from birqa.evaluation.two_alternatives import study_judgements
+
+    kept = [index for index in range(len(choices)) if not {2 * index, 2 * index + 1} & set(errors)]
+    if not kept:
+        raise ValueError(f"{record['data']}: no choice is left to evaluate.")
+    sides = {
+        name: tuple([column[2 * index + side] for index in kept] for side in (0, 1))
+        for name, column in columns.items()
+    }
+    agreements = study_judgements(sides, [choices[index] for index in kept], resamples)  # type: ignore[arg-type]
     if as_json:
-        record = {
-            "metric": scorer.info.name,
-            "version": scorer.info.version,
-            "settings": {**scorer.settings, "resize": resize, "background": list(levels)},
-            "data": str(meta),
-            "split": split,
-            **asdict(agreement),
-            "failed": len(rated) - len(scores),
-        }
+        record |= {"choices": len(kept), "agreements": [agreement.to_dict() for agreement in agreements]}
         print(json.dumps(record, indent=1))
-    else:
-        print(
-            f"{scorer.info.name} on {meta}: SROCC {agreement.srocc:.4f}  PLCC {agreement.plcc:.4f}  "
-            f"KROCC {agreement.krocc:.4f}  n={agreement.n}"
+        return
+    first = agreements[0]
+    print(
+        f"{record['data']}: {first.n} choices; a person agrees with the others in {first.human:.4f}, "
+        f"siding with the majority earns {first.majority:.4f}; brackets are 95 % intervals by reference"
+    )
+    width = max(len(agreement.metric) for agreement in agreements)
+    for agreement in agreements:
+        low, high = agreement.interval
+        print(f"{agreement.metric:<{width}}  2AFC {agreement.accuracy:.4f} [{low:.3f}, {high:.3f}]")
+
+
+def _print_study(study: "Study", meta: str) -> None:
+    first = study.agreements[0]
+    print(f"{meta}: {first.n} pairs; brackets are 95 % intervals by reference")
+    width = max(len(agreement.metric) for agreement in study.agreements)
+    gaps = [None, *study.differences]
+    for agreement, gap in zip(study.agreements, gaps, strict=True):
+        low, high = agreement.intervals["srocc"]
+        line = (
+            f"{agreement.metric:<{width}}  SROCC {agreement.srocc:.4f} [{low:.3f}, {high:.3f}]  "
+            f"KROCC {agreement.krocc:.4f}  PLCC {agreement.plcc:.4f}, fitted {agreement.plcc_fitted:.4f}  "
+            f"RMSE {agreement.rmse:.4f}"
         )
-    raise typer.Exit(0 if len(scores) == len(rated) else 2)
+        if agreement.srocc_splits:
+            mean, spread = statistics.mean(agreement.srocc_splits), statistics.pstdev(agreement.srocc_splits)
+            line += f"  {len(agreement.srocc_splits)} splits {mean:.4f} +- {spread:.4f}"
+        if gap is not None:
+            low, high = gap.interval
+            verdict = "better" if gap.significant else "worse" if high < 0 else "no clear difference"
+            line += f"  {first.metric} is {gap.median:+.3f} [{low:+.3f}, {high:+.3f}]: {verdict}"
+        print(line)
+
+
+def _write_scores(path: Path, pairs: "list[Pair]", columns: "dict[str, np.ndarray]") -> None:
+    import csv
+
+    from birqa.files import replacing
+
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["ref", "dist", *columns])
+        for index, pair in enumerate(pairs):
+            values = (column[index] for column in columns.values())
+            writer.writerow(
+                [pair.ref, pair.dist, *("" if value != value else f"{value:.8g}" for value in values)]
+            )

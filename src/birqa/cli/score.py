@@ -68,6 +68,9 @@ def command(
             "version": scorer.info.version,
             "settings": settings,
         }
+        if scorer.interval is not None and result.score is not None:
+            low, high = scorer.interval([result.score])
+            row |= {"low": round(float(low[0]), 4), "high": round(float(high[0]), 4)}
         if result.error is not None:
             row["error"] = result.error
             print(f"birqa: {options.naming(result.pair.dist, result.error)}", file=sys.stderr)
@@ -105,6 +108,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, ["ref", "dist", "score", "metric", "version", "settings", "error"])
+        writer = csv.DictWriter(
+            file, ["ref", "dist", "score", "low", "high", "metric", "version", "settings", "error"]
+        )
         writer.writeheader()
         writer.writerows({**row, "settings": json.dumps(row["settings"])} for row in rows)

@@ -1,10 +1,12 @@
 """birqa train: weights from rated pairs."""
 
 import json
+import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,34 +17,68 @@ def command(
     recipe: Annotated[
         Path | None, typer.Option(help="JSON with fields of the training configuration.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Fine-tune these weights: a metric's name, name.tag, or a folder."),
+    ] = None,
     card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
+    batch: Annotated[int | None, typer.Option(min=2)] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=0, help="Side of the crops, a multiple of 8; 0 takes whole pictures.")
+    ] = None,
     seed: Annotated[int | None, typer.Option()] = None,
-    device: str = "cpu",
+    mos_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Worst and best rating of the data's scale, for example 1 5; default 0 1."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")] = "cpu",
+    devices: Annotated[int, typer.Option(min=1, help="How many of them on each machine (torchrun).")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="How many machines (torchrun).")] = 1,
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed"] | None, typer.Option(help="Arithmetic of the network.")
+    ] = None,
     name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "birqa.custom",
     version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
 ) -> None:
-    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa[torch]."""
+    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa[torch].
+
+    On several devices or machines: torchrun --nproc-per-node N -m birqa train ... --devices N [--nodes M].
+    """
     from birqa.metric import require_torch
 
     require_torch()
     from birqa.export import save_model
     from birqa.ratings import SPLITS, read_rated_pairs
-    from birqa.training.fit import Trainer, load_recipe
+    from birqa.training.config import FINE_TUNING, load_recipe
+    from birqa.training.fit import Trainer
 
-    config = load_recipe(recipe, steps=steps, seed=seed)
-    try:
-        written = {} if card is None else json.loads(card.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{card} is not valid JSON: {error}.") from None
-    if not isinstance(written, dict):
-        raise ValueError(f"{card}: a JSON object is needed.")
+    overrides: dict[str, Any] = {
+        "steps": steps,
+        "batch": batch,
+        "crop": crop,
+        "seed": seed,
+        "precision": precision,
+    }
+    if start is not None and recipe is None:
+        overrides = FINE_TUNING | {key: value for key, value in overrides.items() if value is not None}
+    config = load_recipe(recipe, **overrides)
+    written = _read_card(card)
     pairs = read_rated_pairs(data)
+    if mos_range is not None:
+        worst, best = mos_range
+        if worst == best:
+            raise typer.BadParameter("the worst and the best rating must differ", param_hint="--mos-range")
+        pairs = [replace(pair, mos=(pair.mos - worst) / (best - worst)) for pair in pairs]
     train, val, test = ([pair for pair in pairs if pair.split == split] for split in SPLITS)
     held_out = val or test
     if not held_out:
         print(f"birqa: {data} has no rows with split val or test: nothing is validated.", file=sys.stderr)
-    trainer = Trainer(config, train, held_out, out, device)
+    weights = None
+    if start is not None:
+        config, weights = _first_weights(start, config)
+    fabric = _fabric(device, devices, nodes)
+    trainer = Trainer(config, train, held_out, out, fabric, weights)
     started, first = time.monotonic(), trainer.step
 
     def report(entry: dict[str, Any]) -> None:
@@ -50,10 +86,49 @@ def command(
         print(json.dumps(entry | {"minutes_left": round(left / 60, 1)}), flush=True)
 
     trainer.run(report)
+    if not fabric.is_global_zero:
+        return
+    model = trainer.result()
     measured = {
         "data": {"pairs": len(train), "references": len({pair.ref for pair in train})},
         "training": config.to_dict(),
-        "validation": trainer.log[-1],
+        "validation": trainer.validate(),
     }
-    save_model(trainer.average, out / "model", name=name, version=version, card=written | measured)
+    save_model(model, out / "model", name=name, version=version, card=written | measured)
     print(json.dumps({"model": str(out / "model")}))
+
+
+def _read_card(path: Path | None) -> dict[str, Any]:
+    try:
+        card = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(card, dict):
+        raise ValueError(f"{path}: a JSON object is needed.")
+    return card
+
+
+def _first_weights(start: str, config: Any) -> tuple[Any, dict[str, Any]]:
+    """The configuration with the network of the model `start`, and its weights as a state of `BiRQA`."""
+    from birqa.engines.torch import load_module
+    from birqa.registry import find_model
+
+    model = find_model(start)
+    label = f"{model.name} {model.version} {model.fingerprint}"
+    return replace(config, network=model.config, start=label), load_module(model).state_dict()
+
+
+def _fabric(device: str, devices: int, nodes: int) -> Any:
+    """Fabric for these devices. Raises ValueError where there are no such devices."""
+    from lightning_fabric import Fabric
+
+    # torchrun has started the processes already; each of them must know how many there are.
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    try:
+        # Its own mixed precision would round the pictures to bfloat16 before the features see them.
+        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes)
+    except Exception as error:
+        # Fabric raises several kinds, of its own too.
+        raise ValueError(f"{devices} x {device!r} cannot be used here: {error}") from None
+    fabric.launch()
+    return fabric

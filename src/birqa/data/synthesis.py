@@ -1,8 +1,9 @@
 """Training and test pictures made from the distortions and ratings of KADID-10k and TID2013.
 
 `build_kadid` distorts any pristine photographs as KADID-10k does and labels each result with the mean rating
-of its (type, level) cell; `build_tid2013` re-makes TID2013's own pictures from the Kodak photographs and
-labels each with its own rating. Both write `ref/`, `dist/` and `meta.csv`.
+of its (type, level) cell; `build_combined` applies two of those distortions in turn, which nobody has rated;
+`build_tid2013` re-makes TID2013's own pictures from the Kodak photographs and labels each with its own
+rating. All write `ref/`, `dist/` and `meta.csv`.
 """
 
 import csv
@@ -20,14 +21,14 @@ import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
-from birqa.data.distortions import KADID10K, LEVELS, TID2013_EXACT, Distortion
+from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
 
 ImageFormat = Literal["png", "bmp"]
 Progress = Callable[[int, int], None]
 """Called with the number of finished references and the number of all of them."""
 
-COLUMNS = ("ref", "dist", "mos", "mos_std", "type", "level", "split")
+COLUMNS = ("ref", "dist", "mos", "std", "type", "level", "split")
 
 TID2013_CROP_SIZE = (512, 384)
 TID2013_CROPS = (
@@ -37,8 +38,23 @@ TID2013_CROPS = (
 )  # fmt: skip
 """Left and top of TID2013's references 1..24 within the Kodak pictures of the same number."""
 
-_DATABASES = {"KADID-10k": KADID10K, "TID2013": TID2013_EXACT}
+COMBINED_LEVEL_ODDS = {1: 0.35, 2: 0.3, 3: 0.2, 4: 0.15}
+"""Two strong distortions leave nothing to rank, so mild levels are drawn more often."""
+
+_DATABASES = {"KADID-10k": KADID10K, "TID2013": TID2013}
 _FORMATS = ("png", "bmp")
+
+Step = tuple[int, int]
+"""(type, level)."""
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A distorted picture: its file name, the distortions in turn, and what its randomness is drawn from."""
+
+    file: str
+    steps: tuple[Step, ...]
+    key: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class _Job:
     source: Path
     out: Path
     database: str
-    types: tuple[int, ...]
+    pictures: tuple[_Picture, ...]
     image_format: ImageFormat
     seed: int
     crop: tuple[int, int, int, int] | None = None
@@ -67,7 +83,7 @@ def build_kadid(
 ) -> Path:
     """Distort every reference with KADID-10k's 25 types at 5 levels and return the path of `meta.csv`.
 
-    `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `mos_std` the standard
+    `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `std` the standard
     deviation of the ratings about it. `split_of` maps the stem of a reference's file name to its split (empty
     where it has none). Pictures that exist already are kept, so a broken run is resumed by running it again;
     `meta.csv` is written last and covers exactly `references`. One process per CPU core unless `workers` says
@@ -81,7 +97,10 @@ def build_kadid(
             f"{ratings_csv} has no rating for type {missing[0][0]}, level {missing[0][1]}; "
             "use the complete KADID-10k table (25 types x 5 levels)"
         )
-    jobs = [_Job(path, out, "KADID-10k", tuple(KADID10K), image_format, seed) for path in references]
+    jobs = [
+        _Job(path, out, "KADID-10k", _grid(path.stem, KADID10K, image_format), image_format, seed)
+        for path in references
+    ]
     _run(jobs, workers, progress)
 
     splits = split_of or {}
@@ -114,14 +133,15 @@ def build_tid2013(
 ) -> Path:
     """Re-make TID2013's references 1..24 and their distorted versions and return the path of `meta.csv`.
 
-    `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright. `mos` is
-    each picture's own rating, `mos_std` stays empty and `split` is "test": nothing made from Kodak is for
-    training. Resumes like `build_kadid`.
+    `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright; `types`
+    may name any of the 24, of which only those of the default are nearly exact. `mos` is each picture's own
+    rating, `std` stays empty and `split` is "test": nothing made from Kodak is for training. Resumes like
+    `build_kadid`.
     """
     types = tuple(types)
-    unknown = sorted(set(types) - set(TID2013_EXACT))
+    unknown = sorted(set(types) - set(TID2013))
     if unknown:
-        raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from {sorted(TID2013_EXACT)}")
+        raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from 1 to {max(TID2013)}")
     ratings = {
         (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
         for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
@@ -136,8 +156,8 @@ def build_tid2013(
                 "use the complete TID2013 table"
             )
     jobs = [
-        _Job(sources[number], out, "TID2013", types, image_format, seed,
-             (*TID2013_CROPS[number - 1], *TID2013_CROP_SIZE))
+        _Job(sources[number], out, "TID2013", _grid(sources[number].stem, types, image_format),
+             image_format, seed, (*TID2013_CROPS[number - 1], *TID2013_CROP_SIZE))
         for number in numbers
     ]  # fmt: skip
     _run(jobs, workers, progress)
@@ -153,6 +173,50 @@ def build_tid2013(
             "test",
         )
         for number, kind, level in wanted
+    )
+    return _write_meta(out / "meta.csv", rows)
+
+
+def build_combined(
+    references: Sequence[Path],
+    out: Path,
+    *,
+    count: int,
+    image_format: ImageFormat = "png",
+    seed: int = 0,
+    workers: int | None = None,
+    split_of: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Give every reference `count` versions with two different KADID-10k distortions in turn.
+
+    Types are drawn evenly, levels by `COMBINED_LEVEL_ODDS`. In `meta.csv`, whose path is returned, `mos` is
+    empty, and `type` and `level` read "11+3" and "2+4" in the order of application. Resumes like
+    `build_kadid`.
+    """
+    _check_sources(references)
+    jobs = []
+    for path in references:
+        names = [f"{path.stem}_combined_{index:03d}.{image_format}" for index in range(count)]
+        pictures = tuple(
+            _Picture(name, _draw_steps(random_generator(seed, name, 0, 0)), name) for name in names
+        )
+        jobs.append(_Job(path, out, "KADID-10k", pictures, image_format, seed))
+    _run(jobs, workers, progress)
+
+    splits = split_of or {}
+    rows = (
+        (
+            f"ref/{job.source.stem}.{image_format}",
+            f"dist/{picture.file}",
+            "",
+            "",
+            "+".join(str(number) for number, _ in picture.steps),
+            "+".join(str(level) for _, level in picture.steps),
+            splits.get(job.source.stem, ""),
+        )
+        for job in jobs
+        for picture in job.pictures
     )
     return _write_meta(out / "meta.csv", rows)
 
@@ -236,19 +300,17 @@ def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -
 def _make_reference(job: _Job) -> None:
     stem = job.source.stem
     registry: dict[int, Distortion] = _DATABASES[job.database]
-    targets = {
-        (number, level): job.out / "dist" / _dist_name(stem, number, level, job.image_format)
-        for number in job.types
-        for level in LEVELS
-    }
-    missing = {key: target for key, target in targets.items() if not target.exists()}
+    missing = [picture for picture in job.pictures if not (job.out / "dist" / picture.file).exists()]
     reference = job.out / "ref" / f"{stem}.{job.image_format}"
     if not missing and reference.exists():
         return
     image = _load(job.source, job.crop)
-    for (number, level), target in missing.items():
-        rng = random_generator(job.seed, stem, number, level)
-        _save(registry[number].apply(image, level, rng), target)
+    for picture in missing:
+        distorted = image
+        for number, level in picture.steps:
+            rng = random_generator(job.seed, picture.key, number, level)
+            distorted = registry[number].apply(distorted, level, rng)
+        _save(distorted, job.out / "dist" / picture.file)
     if not reference.exists():
         _save(image, reference)
 
@@ -277,6 +339,21 @@ def _save(image: Image, path: Path) -> None:
 
 def _dist_name(stem: str, number: int, level: int, image_format: str) -> str:
     return f"{stem}_{number:02d}_{level}.{image_format}"
+
+
+def _grid(stem: str, types: Iterable[int], image_format: ImageFormat) -> tuple[_Picture, ...]:
+    """Every type at every level."""
+    return tuple(
+        _Picture(_dist_name(stem, number, level, image_format), ((number, level),), stem)
+        for number in types
+        for level in LEVELS
+    )
+
+
+def _draw_steps(rng: np.random.Generator) -> tuple[Step, Step]:
+    first, second = rng.choice(list(KADID10K), 2, replace=False)
+    levels = rng.choice(list(COMBINED_LEVEL_ODDS), 2, p=list(COMBINED_LEVEL_ODDS.values()))
+    return (int(first), int(levels[0])), (int(second), int(levels[1]))
 
 
 def _write_meta(path: Path, rows: Iterable[tuple[object, ...]]) -> Path:

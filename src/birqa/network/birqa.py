@@ -163,6 +163,8 @@ class BiRQA(nn.Module):
         self.config = config or BiRQAConfig()
         self.features = FeatureMaps(self.config.levels, self.config.lbp, self.config.lbp_temperature)
         self.network = Network(self.config)
+        self.mixed = False
+        """Whether the network (never the features) runs in bfloat16 where that is safe; for training."""
 
     def forward(self, dist: Tensor, ref: Tensor) -> Tensor:
         scores: Tensor = self._run(dist, ref, explain=False)
@@ -178,4 +180,5 @@ class BiRQA(nn.Module):
         with full_precision(dist.device):
             pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
             size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
-            return self.network(pyramid, size, explain)
+            with torch.autocast(dist.device.type, torch.bfloat16, enabled=self.mixed):
+                return self.network(pyramid, size, explain)

@@ -1,5 +1,6 @@
 """Batches drawn from rated pairs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +12,17 @@ from birqa.ratings import RatedPair
 
 @dataclass(frozen=True)
 class Batch:
-    """dist, ref: float32 (N, 3, H, W) in [0, 1]; mos: float32 (N,)."""
+    """dist, ref: float32 (N, 3, H, W) in [0, 1]; mos: float32 (N,); names of the N distorted files."""
 
     dist: np.ndarray
     ref: np.ndarray
     mos: np.ndarray
+    names: tuple[str, ...]
 
 
 class BatchSampler:
-    """Batch k is a pure function of (seed, k), so a resumed run sees exactly what an unbroken one sees.
+    """Sample i of batch k is a pure function of (seed, k, i): a resumed run sees what an unbroken one sees,
+    and several processes can each make their share of a batch.
 
     A batch holds `batch // references_per_batch` distorted versions of each of `references_per_batch`
     references: PLCC then ranks distortions on the same content as well as across contents.
@@ -44,13 +47,17 @@ class BatchSampler:
         self.seed = seed
         self.border = border
 
-    def __call__(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.seed, step])
-        chosen = rng.choice(len(self.groups), self.references_per_batch, replace=False)
-        dist, ref, mos = [], [], []
-        for index in range(self.batch):
+    def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
+        """Batch `step`, or of it the samples whose numbers are in `share`."""
+        chosen = np.random.default_rng([self.seed, step]).choice(
+            len(self.groups), self.references_per_batch, replace=False
+        )
+        dist, ref, mos, names = [], [], [], []
+        for index in range(self.batch) if share is None else share:
+            rng = np.random.default_rng([self.seed, step, index])
             group = self.groups[chosen[index % self.references_per_batch]]
             pair = group[rng.integers(len(group))]
+            names.append(pair.dist.name)
             cropped = self._augment(self._load(pair), rng)
             dist.append(cropped[..., :3])
             ref.append(cropped[..., 3:])
@@ -59,6 +66,7 @@ class BatchSampler:
             _planes(dist),
             _planes(ref),
             np.array(mos, np.float32),
+            tuple(names),
         )
 
     def _load(self, pair: RatedPair) -> np.ndarray:
@@ -69,23 +77,25 @@ class BatchSampler:
         if min(dist.shape[:2]) < self.crop:
             raise ValueError(
                 f"{pair.dist} is {dist.shape[1]}x{dist.shape[0]}, smaller than the crop of {self.crop}: "
-                "lower `crop` in the recipe."
+                "lower `crop` in the recipe (or --crop)."
             )
         return np.concatenate([dist, ref], axis=2)
 
     def _augment(self, both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = both.shape[:2]
-        # Offsets in steps of 8 keep the block grid of JPEG-like codecs where it was.
-        top = 8 * rng.integers((height - self.crop) // 8 + 1)
-        left = 8 * rng.integers((width - self.crop) // 8 + 1)
-        both = both[top : top + self.crop, left : left + self.crop]
+        if self.crop:
+            # Offsets in steps of 8 keep the block grid of JPEG-like codecs where it was.
+            top = 8 * rng.integers((height - self.crop) // 8 + 1)
+            left = 8 * rng.integers((width - self.crop) // 8 + 1)
+            both = both[top : top + self.crop, left : left + self.crop]
         if self.border and rng.random() < self.border:
             both = _darken_border(both, rng)
         if rng.random() < 0.5:
             both = both[:, ::-1]
         if rng.random() < 0.5:
             both = both[::-1]
-        if rng.random() < 0.5:
+        # Whole pictures that are not square keep their orientation, or they would not fit into one batch.
+        if both.shape[0] == both.shape[1] and rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
 
@@ -107,4 +117,11 @@ def _darken_border(both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _planes(images: list[np.ndarray]) -> np.ndarray:
     """Pictures (H, W, 3) -> float32 (N, 3, H, W) in [0, 1]."""
+    sizes = {image.shape for image in images}
+    if len(sizes) > 1:
+        (height, width, _), (other_height, other_width, _), *_ = sorted(sizes)
+        raise ValueError(
+            f"a batch of whole pictures needs one size, but there are {width}x{height} and "
+            f"{other_width}x{other_height}: set `crop` in the recipe."
+        )
     return np.ascontiguousarray(np.stack([to_float(image) for image in images]).transpose(0, 3, 1, 2))

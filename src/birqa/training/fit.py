@@ -1,95 +1,29 @@
-"""The training loop: seeded, resumable, atomic checkpoints, progress."""
+"""The training loop: seeded, resumable, on one process or many, with atomic checkpoints."""
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from safetensors import safe_open
 from safetensors.torch import save_file
-from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
+from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
-from birqa.network.config import BiRQAConfig
 from birqa.ratings import RatedPair
 from birqa.training.batches import Batch, BatchSampler
+from birqa.training.config import TrainingConfig, learning_rate
 from birqa.training.losses import regression_loss
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Everything a run depends on; saved beside its checkpoints."""
-
-    network: BiRQAConfig = field(default_factory=BiRQAConfig)
-    steps: int = 4000
-    batch: int = 32
-    references_per_batch: int = 8
-    crop: int = 192
-    border: float = 0.0
-    """Share of crops whose distorted picture gets a dark border, as filters with zero padding leave."""
-    learning_rate: float = 1e-3
-    """Peak, after the warm-up; cosine to zero. The paper leaves it open."""
-    warmup: int = 100
-    alpha: float = 1.0
-    """Weight of 1 - PLCC in loss (5)."""
-    identity_mos: float = 1.0
-    """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
-    capped at 1, because identical pictures score 1 by construction."""
-    gradient_clip: float = 1.0
-    average_decay: float = 0.998
-    """Decay of the running mean of the weights, which is what is kept."""
-    validate_every: int = 500
-    validation_pairs: int = 250
-    checkpoint_every: int = 100
-    seed: int = 0
-    threads: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
-    """A recipe file (JSON with fields of `TrainingConfig`) with the overrides that are not None.
-
-    Raises ValueError for an unknown field or damaged JSON.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: a JSON object with fields of the training configuration is needed.")
-    values |= {name: value for name, value in overrides.items() if value is not None}
-    defaults = TrainingConfig().to_dict()
-    unknown = sorted(set(values) - set(defaults))
-    if unknown:
-        raise ValueError(f"{path}: unknown fields of the training configuration: {', '.join(unknown)}.")
-    for name, value in values.items():
-        default = defaults[name]
-        wanted = (int, float) if isinstance(default, float) else int if default is None else type(default)
-        if not isinstance(value, wanted) and value is not default:
-            raise ValueError(f"{path}: {name}={value!r} should be like {default!r}.")
-    if "network" in values:
-        values["network"] = BiRQAConfig.from_dict(values["network"])
-    return TrainingConfig(**values)
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then a cosine to zero at the last step."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+from birqa.training.run_folder import write_curves, write_description
 
 
 def _digest(pairs: list[RatedPair]) -> str:
@@ -99,7 +33,12 @@ def _digest(pairs: list[RatedPair]) -> str:
 
 
 class Trainer:
-    """Owns the model, its running mean and the optimiser; `run` trains to the last step."""
+    """Owns the model, its running mean and the optimiser; `run` trains to the last step.
+
+    `fabric` decides where: by default one process on the CPU. With several processes each computes its share
+    of every batch, and the loss is that of the whole batch, so the number of processes does not change the
+    result beyond rounding. `start` gives the first weights (a state of `BiRQA`), by default random ones.
+    """
 
     def __init__(
         self,
@@ -107,30 +46,26 @@ class Trainer:
         train: list[RatedPair],
         validation: list[RatedPair],
         out: Path,
-        device: str = "cpu",
+        fabric: Fabric | None = None,
+        start: dict[str, Tensor] | None = None,
     ) -> None:
-        if not train:
-            raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
-        lowest, highest = (end(pair.mos for pair in train) / config.identity_mos for end in (min, max))
-        if not 0 <= lowest < 1 or highest > 1.5:
-            raise ValueError(
-                "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
-                f"({config.identity_mos:g} in this recipe): rescale them, or set it."
-            )
-        shared = {pair.ref for pair in train} & {pair.ref for pair in validation}
-        if shared:
-            raise ValueError(
-                f"{len(shared)} references are in both training and validation, e.g. {min(shared)}: "
-                "split by reference."
-            )
+        _check_pairs(config, train, validation)
         self.config = config
-        self.device = torch.device(device)
+        self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
+        if config.batch % self.fabric.world_size:
+            raise ValueError(
+                f"a batch of {config.batch} cannot be shared evenly by {self.fabric.world_size} processes: "
+                "set batch in the recipe to a multiple."
+            )
         self.out = out
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.model = BiRQA(config.network).to(self.device)
-        self.average = BiRQA(config.network).to(self.device).eval()
+        self.model = BiRQA(config.network)
+        if start is not None:
+            self.model.load_state_dict(start)
+        self.model.mixed = config.precision != "32-true"
+        self.average = BiRQA(config.network).to(self.fabric.device).eval()
         self.average.load_state_dict(self.model.state_dict())
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.999)
@@ -142,14 +77,22 @@ class Trainer:
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
         self.step = 0
+        self.best = -1.0
         self.log: list[dict[str, Any]] = []
         out.mkdir(parents=True, exist_ok=True)
+        self.forward, self.stepper = self.fabric.setup(self.model, self.optimiser)
         if self.checkpoint.exists():
             self._resume()
+        if self.fabric.is_global_zero:
+            write_description(out, config, str(self.fabric.device), self.fabric.world_size)
 
     @property
     def checkpoint(self) -> Path:
         return self.out / "checkpoint.safetensors"
+
+    @property
+    def best_weights(self) -> Path:
+        return self.out / "best.safetensors"
 
     def _resume(self) -> None:
         with safe_open(self.checkpoint, framework="pt") as file:
@@ -179,6 +122,7 @@ class Trainer:
             moments.setdefault(int(index), {})[key] = value
         self.optimiser.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
         self.step = int(meta["step"])
+        self.best = float(meta["best"])
         self.log = json.loads(meta["log"])
 
     def save_checkpoint(self) -> None:
@@ -190,6 +134,7 @@ class Trainer:
             "config": json.dumps(self.config.to_dict()),
             "pairs": self.pairs_digest,
             "step": str(self.step),
+            "best": str(self.best),
             "log": json.dumps(self.log),
         }
         with replacing(self.checkpoint) as part:
@@ -198,15 +143,19 @@ class Trainer:
     def run(
         self, report: Callable[[dict[str, Any]], None] = lambda entry: None, until: int | None = None
     ) -> None:
-        """Train to the last step, or to step `until`; `report` gets each log entry."""
+        """Train to the last step, or to step `until`; `report` gets each log entry (on the first process).
+
+        Raises FloatingPointError, naming the batch, when the loss or its gradient is not finite.
+        """
         end = min(self.config.steps, self.config.steps if until is None else until)
+        share = range(self.fabric.global_rank, self.config.batch, self.fabric.world_size)
         with ThreadPoolExecutor(1) as loader:
-            coming = loader.submit(self.sampler, self.step)
+            coming = loader.submit(self.sampler, self.step, share)
             started, losses = time.monotonic(), []
             first = self.step
             while self.step < end:
                 batch = coming.result()
-                coming = loader.submit(self.sampler, self.step + 1)
+                coming = loader.submit(self.sampler, self.step + 1, share)
                 losses.append(self._train_step(batch))
                 self.step += 1
                 if self.step % self.config.checkpoint_every and self.step != end:
@@ -218,31 +167,60 @@ class Trainer:
                     "seconds_per_step": round(rate, 3),
                 }
                 losses = []
-                if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
-                    entry |= self.validate()
-                self.log.append(entry)
-                self.save_checkpoint()
-                report(entry)
+                if self.fabric.is_global_zero:
+                    if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                        entry |= self.validate()
+                        self._keep_best(entry)
+                    self.log.append(entry)
+                    self.save_checkpoint()
+                    write_curves(self.out, self.log)
+                    report(entry)
+                self.fabric.barrier()
+
+    def result(self) -> BiRQA:
+        """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`."""
+        if self.config.keep == "best" and self.best_weights.exists():
+            with safe_open(self.best_weights, framework="pt") as file:
+                self.average.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        return self.average
+
+    def _keep_best(self, entry: dict[str, Any]) -> None:
+        if self.config.keep == "best" and entry.get("srocc", -1.0) > self.best:
+            self.best = entry["srocc"]
+            with replacing(self.best_weights) as part:
+                save_file(self.average.state_dict(), part)
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+        return torch.from_numpy(array).to(self.fabric.device)
+
+    def _whole(self, share: Tensor) -> Tensor:
+        """The values of the whole batch, in its order, from every process's share; gradients flow back."""
+        if self.fabric.world_size == 1:
+            return share
+        gathered = cast(Tensor, self.fabric.all_gather(share, sync_grads=True))
+        return gathered.transpose(0, 1).reshape(-1)
 
     def _train_step(self, batch: Batch) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
-        self.model.train()
-        prediction = self.model(self._tensor(batch.dist), self._tensor(batch.ref))
-        target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(max=1)
-        loss = regression_loss(prediction, target, self.config.alpha)
+        self.forward.train()
+        prediction = self._whole(self.forward(self._tensor(batch.dist), self._tensor(batch.ref)).float())
+        target = (self._whole(self._tensor(batch.mos)) / self.config.identity_mos).clamp(max=1)
+        loss = regression_loss(prediction, target, self.config.alpha, self.config.mse_weight)
         self.optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.fabric.backward(loss)
+        norm = cast(
+            Tensor,
+            self.fabric.clip_gradients(
+                self.forward, self.stepper, max_norm=self.config.gradient_clip, error_if_nonfinite=False
+            ),
+        )
         if not torch.isfinite(loss + norm):
             raise FloatingPointError(
                 f"the loss is {loss.item()} with gradient norm {norm.item()} at step {self.step} "
-                f"(seed {self.config.seed}): lower the learning rate."
+                f"(seed {self.config.seed}), on the batch {', '.join(batch.names)}: lower the learning rate."
             )
-        self.optimiser.step()
+        self.stepper.step()
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
@@ -261,7 +239,26 @@ class Trainer:
                 for path in (pair.dist, pair.ref)
             )
             scores.append(float(self.average(dist, ref)))
-        ratings = [pair.mos for pair in self.validation]
-        if len(set(scores)) < 2 or len(set(ratings)) < 2:
+        try:
+            agreement = correlate(scores, [pair.mos for pair in self.validation])
+        except ValueError:
+            # Too few pairs, or all alike: nothing to say is no reason to stop.
             return {}
-        return {"srocc": float(spearmanr(scores, ratings)[0]), "plcc": float(pearsonr(scores, ratings)[0])}
+        return {"srocc": agreement.srocc, "plcc": agreement.plcc}
+
+
+def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: list[RatedPair]) -> None:
+    if not train:
+        raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
+    lowest, highest = (end(pair.mos for pair in train) / config.identity_mos for end in (min, max))
+    if not 0 <= lowest < 1 or highest > 1.5:
+        raise ValueError(
+            "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
+            f"({config.identity_mos:g} in this recipe): rescale them (--mos-range), or set it."
+        )
+    shared = {pair.ref for pair in train} & {pair.ref for pair in validation}
+    if shared:
+        raise ValueError(
+            f"{len(shared)} references are in both training and validation, e.g. {min(shared)}: "
+            "split by reference."
+        )

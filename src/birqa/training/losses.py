@@ -13,9 +13,12 @@ def plcc(prediction: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
     return (prediction * target).sum() / norm
 
 
-def regression_loss(prediction: Tensor, target: Tensor, alpha: float = 1.0) -> Tensor:
-    """MSE + alpha (1 - PLCC) over a batch of scores and ratings (N,), both in [0, 1]; BiRQA eq. (5).
+def regression_loss(
+    prediction: Tensor, target: Tensor, alpha: float = 1.0, mse_weight: float = 1.0
+) -> Tensor:
+    """mse_weight MSE + alpha (1 - PLCC) over scores and ratings (N,), both in [0, 1]; BiRQA eq. (5).
 
     alpha is open in the paper; 1.0 is our default for ratings in [0, 1].
     """
-    return torch.mean((prediction - target) ** 2) + alpha * (1 - plcc(prediction, target))
+    error = torch.mean((prediction - target) ** 2)
+    return mse_weight * error + alpha * (1 - plcc(prediction, target))

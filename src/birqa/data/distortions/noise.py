@@ -9,6 +9,18 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from birqa.data.distortions._pixels import Image, clip, reach_psnr
+from birqa.data.distortions.transform import (
+    RGB_TO_YCBCR,
+    ShiftedDCT,
+    forward_dct,
+    frequencies,
+    from_blocks,
+    from_ycbcr,
+    inverse_dct,
+    reach_psnr_log,
+    to_blocks,
+    to_ycbcr,
+)
 
 # Columns: what one unit of Y, Cb and Cr adds to R, G and B (BT.601, studio range as in MATLAB's rgb2ycbcr).
 _STUDIO_YCBCR_TO_RGB = np.array(
@@ -109,6 +121,49 @@ def correlated_noise(image: Image, variance: float, rng: np.random.Generator) ->
     # The mean of nine independent samples has a ninth of their variance.
     noise = 3.0 * cv2.blur(_normal(image, rng), (3, 3), borderType=cv2.BORDER_REFLECT_101)
     return clip(image + noise * np.float32(np.sqrt(variance)))
+
+
+def masked_noise(image: Image, target: float, rng: np.random.Generator) -> Image:
+    """Noise that hides in texture, scaled until the PSNR is `target` dB.
+
+    In every 8 x 8 block of every channel, DCT noise without a mean whose amplitude grows with the squared
+    frequency and with the root of the block's masking energy: the energy of its detail, less where that comes
+    from one edge (the variance within the four quarters over that of the block). TID2013 (Ponomarenko et al.
+    2013), type 4: 33, 30, 27, 24, 21 dB. The spectrum was fitted to the authors' per-image metric values.
+    """
+    blocks = to_blocks(image, 8)
+    detail = np.square(forward_dct(blocks))
+    detail[..., 0, 0] = 0.0
+    quarters = sum(blocks[..., y : y + 4, x : x + 4].var((-2, -1)) for y in (0, 4) for x in (0, 4))
+    masking = detail.sum((-2, -1)) * quarters / (4.0 * blocks.var((-2, -1)) + 1e-9)
+    spectrum = np.square(frequencies(8))
+    noise = rng.standard_normal(blocks.shape, dtype=np.float32) * spectrum * np.sqrt(masking)[..., None, None]
+    pixels = from_blocks(inverse_dct(noise), *image.shape[:2])
+    return reach_psnr_log(image, lambda gain: clip(image + np.float32(gain) * pixels), target, 1e-4, 1e4)
+
+
+def uniform_impulses(image: Image, density: float, rng: np.random.Generator) -> Image:
+    """Set a share `density` of the samples to whole levels drawn evenly from 0..255, each channel on its own.
+
+    TID2013 (Ponomarenko et al. 2013), type 6: .004, .0085, .017, .034, .068.
+    """
+    hit = rng.random(image.shape, dtype=np.float32) < density
+    levels = rng.integers(0, 256, image.shape).astype(np.float32) / np.float32(255.0)
+    return np.where(hit, levels, image)
+
+
+def denoised_shifted(image: Image, deviation: float, rng: np.random.Generator) -> Image:
+    """White noise of `deviation`, clipped, then hard thresholding of shifted DCTs in luma and chroma.
+
+    TID2013 (Ponomarenko et al. 2013), type 9: 8, 12, 22, 42, 87 over 255, fitted together with the
+    thresholds to the authors' per-image metric values.
+    """
+    noisy = to_ycbcr(clip(image + np.float32(deviation) * _normal(image, rng)))
+    # What noise of deviation one in R, G and B deviates by in Y, Cb and Cr.
+    spread = np.linalg.norm(RGB_TO_YCBCR, axis=1)
+    shifts = [(y, x) for y in range(0, 8, 2) for x in range(0, 8, 2)]
+    limits = np.array([2.9, 2.35, 2.35], np.float32) * np.float32(deviation) * spread
+    return clip(from_ycbcr(ShiftedDCT(noisy, 8, shifts).threshold(limits)))
 
 
 def high_frequency_noise(image: Image, target: float, rng: np.random.Generator) -> Image:

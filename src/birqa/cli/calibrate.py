@@ -1,0 +1,63 @@
+"""birqa calibrate: a prediction interval for a model's scores."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birqa.cli import options
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="Model folder; its model.json gets the interval.")],
+    data: Annotated[Path, typer.Option(help="CSV with ref,dist,mos of references the model never saw.")],
+    coverage: Annotated[float, typer.Option(help="Share of ratings that the interval should hold.")] = 0.9,
+    identity_mos: Annotated[
+        float, typer.Option(help="Rating of an undistorted picture, by which ratings are divided.")
+    ] = 1.0,
+    label_spread: Annotated[
+        bool,
+        typer.Option(
+            help="The column std is the spread of single pictures about their label: draw ratings from it."
+        ),
+    ] = False,
+    threads: options.Threads = None,
+) -> None:
+    """Learn from rated pairs how far a picture's rating lies from its score: low and high in --json."""
+    import numpy as np
+
+    from birqa.batch import score_pairs
+    from birqa.calibration import calibrate
+    from birqa.files import replacing
+    from birqa.metric import create_metric
+    from birqa.pairing import Pair
+    from birqa.ratings import read_rated_pairs
+
+    rated = read_rated_pairs(data)
+    if label_spread and not all(np.isfinite(pair.std) for pair in rated):
+        raise ValueError(f"{data}: --label-spread needs a number in the column std of every row.")
+    results = score_pairs(
+        create_metric(model, threads=threads), (Pair(pair.ref, pair.dist) for pair in rated)
+    )
+    scores = []
+    for result in options.with_progress(results, len(rated)):
+        if result.score is None:
+            raise ValueError(options.naming(result.pair.dist, result.error or ""))
+        scores.append(result.score)
+    ratings = np.array([pair.mos for pair in rated])
+    if label_spread:
+        drawn = np.random.default_rng(0).standard_normal(len(rated))
+        ratings = ratings + np.array([pair.std for pair in rated]) * drawn
+    interval = calibrate(
+        np.array(scores),
+        np.clip(ratings / identity_mos, 0, 1),
+        [str(pair.ref) for pair in rated],
+        coverage=coverage,
+        data=f"{data.parent.name}/{data.name}, {len(rated)} pairs",
+    )
+    path = model / "model.json"
+    record = json.loads(path.read_text(encoding="utf-8")) | {"interval": interval.to_dict()}
+    with replacing(path) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(interval.to_dict()))

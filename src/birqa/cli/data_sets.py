@@ -1,0 +1,59 @@
+"""birqa data list and birqa data index: the rated sets of the field."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def list_command(
+    root: Annotated[
+        Path | None, typer.Option(help="Folder that holds the sets, each in a folder of its name below.")
+    ] = None,
+) -> None:
+    """The rated data sets that can be read: name, kind, published scores, split, where to get them."""
+    from birqa.data.sets import DATA_SETS
+
+    rows = [["name", "kind", "scores", "better", "split", "where to get it", *(["found"] if root else [])]]
+    for one in DATA_SETS:
+        ends = f"{'about ' if one.open_ended else ''}{one.low:g}..{one.high:g}"
+        row = [
+            one.name,
+            one.kind,
+            "as given" if one.as_given else ends,
+            "larger" if one.larger_is_better else "smaller",
+            one.split,
+            one.url or "your own file",
+        ]
+        if root:
+            row.append("yes" if any((root / one.name / sign).exists() for sign in one.signs) else "no")
+        rows.append(row)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def index_command(
+    name: Annotated[str, typer.Argument(help="Name of the set, as `birqa data list` shows it.")],
+    root: Annotated[Path, typer.Argument(help="Its folder; for csv, the CSV file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The CSV to write; its paths are relative to it.")],
+    seed: Annotated[
+        int, typer.Option(min=0, max=9, help="Draw of the 6:2:2 split where the set has none of its own.")
+    ] = 0,
+    table: Annotated[
+        Path | None, typer.Option(help="Scores and split from this meta_info CSV of IQA-PyTorch.")
+    ] = None,
+) -> None:
+    """Write a data set as one CSV for `birqa train` and `birqa eval`: scores 0..1, larger is better."""
+    from collections import Counter
+
+    from birqa.cli import options
+    from birqa.data.sets import read_data_set
+    from birqa.data.sets.index import write_index
+    from birqa.ratings import SPLITS
+
+    options.check_output(out)
+    records = read_data_set(name, root, seed, table)
+    write_index(records, out)
+    counts = Counter(record.split for record in records)
+    print(f"{out}: " + ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split]))

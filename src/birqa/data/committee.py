@@ -1,0 +1,90 @@
+"""Labels from a committee of classic metrics, beside or instead of human ratings.
+
+A cell label (the mean rating of a distortion's type and level) says nothing about the picture it is put on,
+and a combination of distortions has no rating at all. Each metric of the committee is mapped to the human
+scale by a logistic curve fitted to the rated training pairs; the committee's opinion is the mean of them.
+A rated pair gets (1 - weight) * rating + weight * opinion, an unrated one the opinion alone. Weak supervision
+by classic metrics follows Lin, Hosu and Saupe, "DeepFL-IQA: weak supervision for deep IQA feature learning",
+2020, who label KADIS-700k with eleven of them; the blend is ours.
+"""
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+
+from birqa.evaluation.logistic import fit_logistic
+from birqa.evaluation.scoring import Progress, score_by_peers
+from birqa.files import replacing
+from birqa.pairing import Pair
+from birqa.ratings import read_rated_pairs
+
+COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split")
+
+
+def label_by_committee(
+    tables: Sequence[Path],
+    out: Path,
+    *,
+    peers: Sequence[str],
+    weight: float,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Score the pairs of all `tables` (CSV with ref,dist,mos,..., mos possibly empty) and write one table.
+
+    `out` gets the columns `COLUMNS`, with paths relative to it; `mos` is the blend on rows of the split train
+    and the rating itself on others, so that validation stays human. Unrated rows outside train are left out.
+    Scores are kept in `OUT.scores.jsonl` as they come; a broken run is resumed by running it again, and the
+    file is removed at the end. A reference that several tables hold is named by one path, so that training
+    draws from all of its versions together. Raises ValueError where no pair is rated, or for a weight outside
+    [0, 1].
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"weight={weight:g} should be from 0 (ratings alone) to 1 (committee alone).")
+    rows = list(chain.from_iterable(read_rated_pairs(table, allow_unrated=True) for table in tables))
+    rows = [row for row in rows if row.split == "train" or not isnan(row.mos)]
+    rated = [index for index, row in enumerate(rows) if row.split == "train" and not isnan(row.mos)]
+    if not rated:
+        raise ValueError(f"{tables[0]}: no training row has a rating, so nothing sets the committee's scale.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    kept = out.with_name(f"{out.name}.scores.jsonl")
+    scores, errors = score_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers, progress)
+    if errors:
+        first = min(errors)
+        raise ValueError(
+            f"{len(errors)} pairs could not be scored, first {rows[first].dist}: {errors[first]}"
+        )
+    one_path = _same_content([row.ref for row in rows])
+    ratings = np.array([rows[index].mos for index in rated], np.float64)
+    curves = [fit_logistic(scores[rated, column], ratings) for column in range(len(peers))]
+    opinion = np.mean([curve(scores[:, column]) for column, curve in enumerate(curves)], axis=0)
+    with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row, committee in zip(rows, opinion, strict=True):
+            human, label = "", committee
+            if not isnan(row.mos):
+                share = weight if row.split == "train" else 0.0
+                label = (1 - share) * row.mos + share * committee
+                human = f"{row.mos:.6f}"
+            paths = [os.path.relpath(path, out.parent) for path in (one_path[row.ref], row.dist)]
+            writer.writerow(
+                [*paths, f"{label:.6f}", human, f"{committee:.6f}", row.type, row.level, row.split]
+            )
+    kept.unlink(missing_ok=True)
+    return out
+
+
+def _same_content(paths: Iterable[Path]) -> dict[Path, Path]:
+    """Each path -> the first path whose file holds the same bytes."""
+    first: dict[str, Path] = {}
+    return {
+        path: first.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+        for path in dict.fromkeys(paths)
+    }

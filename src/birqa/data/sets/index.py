@@ -1,0 +1,51 @@
+"""Writing records as a CSV of our own, with paths relative to it."""
+
+import csv
+import os
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+
+from birqa.data.sets.records import Judgement, RatedPicture, Record, check_leakage
+from birqa.files import replacing
+
+
+def write_index(records: Sequence[Record], path: Path) -> None:
+    """ref,dist,mos,std,type,level,split, or image,mos,std,split for pictures without reference, or
+    ref,left,right,prefers_right,type,split for judgements. Raises ValueError where splits share pictures."""
+    check_leakage(records)
+    folder = path.parent.resolve()
+    rows = [_row(record, folder) for record in records]
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _row(record: Record, folder: Path) -> dict[str, str]:
+    def relative(picture: Path) -> str:
+        try:
+            return Path(os.path.relpath(picture.absolute(), folder)).as_posix()
+        except ValueError:  # on another drive
+            return picture.absolute().as_posix()
+
+    if isinstance(record, Judgement):
+        return {
+            "ref": relative(record.ref),
+            "left": relative(record.left),
+            "right": relative(record.right),
+            "prefers_right": f"{record.prefers_right:.8g}",
+            "type": record.type,
+            "split": record.split,
+        }
+    rating = {"mos": f"{record.mos:.8g}", "std": "" if isnan(record.std) else f"{record.std:.8g}"}
+    if isinstance(record, RatedPicture):
+        return {"image": relative(record.image), **rating, "split": record.split}
+    return {
+        "ref": relative(record.ref),
+        "dist": relative(record.dist),
+        **rating,
+        "type": record.type,
+        "level": record.level,
+        "split": record.split,
+    }

@@ -1,0 +1,252 @@
+"""Other people's metrics behind one call, so that they can be measured beside ours on the same pairs.
+
+A peer is named by a spec:
+
+    birqa, birqa.kadid          a metric of this library
+    piq:vsi                     a function of the piq package
+    pyiqa:topiq_fr              a metric of the pyiqa package
+    torchmetrics:ms-ssim        psnr, psnr-luma, ssim or ms-ssim of torchmetrics (the last two on luma)
+    python:package.module:name  a callable (dist, ref) -> float on arrays (H, W, 3), as the files hold them
+    csv:scores.csv              scores computed elsewhere, with columns ref, dist, score
+    command:tool {ref} {dist}   a program that prints the score as its last word
+
+A "-" before the spec says that smaller is better, where that is not known by itself.
+"""
+
+import csv
+import importlib
+import importlib.util
+import shlex
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from birqa.images import to_float
+from birqa.pairing import Pair
+
+Score = Callable[[np.ndarray, np.ndarray, Pair], float]
+"""(dist, ref, pair): two decoded pictures (H, W, 3) and the files that they are from."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """`score` is oriented: larger is better, whatever the metric's own direction."""
+
+    name: str
+    score: Score
+
+
+def load_peer(spec: str, threads: int | None = None) -> Peer:
+    """The metric that `spec` names.
+
+    Raises ValueError for a spec that cannot be understood, ImportError naming a package that is missing.
+    """
+    negated = spec.startswith("-")
+    kind, colon, rest = spec.removeprefix("-").partition(":")
+    loaders: dict[str, Callable[[str], tuple[Score, bool]]] = {
+        "piq": _piq,
+        "pyiqa": _pyiqa,
+        "torchmetrics": _torchmetrics,
+        "python": _python,
+        "csv": _csv,
+        "command": _command,
+    }
+    if not colon:
+        score, larger_is_better = _own(kind, threads)
+    elif kind in loaders and rest:
+        score, larger_is_better = loaders[kind](rest)
+    else:
+        known = ", ".join(f"{name}:..." for name in loaders)
+        raise ValueError(f"{spec!r} names no metric: use one of birqa's or {known}.")
+    if larger_is_better != negated:
+        return Peer(spec.removeprefix("-"), score)
+    return Peer(spec.removeprefix("-"), lambda dist, ref, pair: -score(dist, ref, pair))
+
+
+def _own(name: str, threads: int | None) -> tuple[Score, bool]:
+    from birqa.metric import create_metric
+
+    metric = create_metric(name, threads=threads)
+    return lambda dist, ref, pair: float(metric(dist, ref)[0]), True
+
+
+def _planes(*images: np.ndarray) -> list[Any]:
+    import torch
+
+    return [torch.from_numpy(to_float(image).transpose(2, 0, 1)[None].copy()) for image in images]
+
+
+# piq's names, and whether larger is better.
+PIQ = {
+    "psnr": True,
+    "ssim": True,
+    "multi_scale_ssim": True,
+    "vif_p": True,
+    "fsim": True,
+    "vsi": True,
+    "haarpsi": True,
+    "srsim": True,
+    "gmsd": False,
+    "multi_scale_gmsd": False,
+    "mdsi": False,
+    "dss": True,
+}
+
+
+def _piq(name: str) -> tuple[Score, bool]:
+    if name not in PIQ:
+        raise ValueError(f"piq:{name} is not known: choose one of {', '.join(PIQ)}.")
+    function = getattr(_import_piq(), name)
+
+    def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+        import torch
+
+        with torch.no_grad():
+            return float(function(*_planes(dist, ref)))
+
+    return score, PIQ[name]
+
+
+def _import_piq() -> Any:
+    """piq imports torchvision for networks that no metric of `PIQ` uses; without it, a stand-in serves.
+
+    A torchvision that does not fit the installed build of torch fails on import (RuntimeError).
+    """
+    if "piq" in sys.modules:
+        return sys.modules["piq"]
+    if importlib.util.find_spec("piq") is None:
+        raise ImportError('this metric needs piq: pip install "birqa[benchmark]".')
+    try:
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError):
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        names = (
+            "torchvision",
+            "torchvision.models",
+            "torchvision.models.inception",
+            "torchvision.transforms",
+        )
+        stand_ins = {name: _StandIn(name) for name in names}
+        sys.modules.update(stand_ins)
+        try:
+            return importlib.import_module("piq")
+        finally:
+            # Nobody else must mistake the stand-in for the package.
+            for name in stand_ins:
+                sys.modules.pop(name, None)
+    return importlib.import_module("piq")
+
+
+class _Anything(type):
+    def __getattr__(cls, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return cls
+
+
+class _Absent(metaclass=_Anything):
+    """Any class or function of a package that is not there; it can be named and subclassed, not used."""
+
+
+class _StandIn(types.ModuleType):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Absent
+
+
+def _pyiqa(name: str) -> tuple[Score, bool]:
+    if importlib.util.find_spec("pyiqa") is None:
+        raise ImportError(f"pyiqa:{name} needs the pyiqa package: pip install pyiqa.")
+    metric = importlib.import_module("pyiqa").create_metric(name)
+
+    def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+        return float(metric(*_planes(dist, ref)))
+
+    return score, not metric.lower_better
+
+
+def _torchmetrics(name: str) -> tuple[Score, bool]:
+    if importlib.util.find_spec("torchmetrics") is None:
+        raise ImportError('this metric needs torchmetrics: pip install "birqa[benchmark]".')
+    functional = importlib.import_module("torchmetrics.functional.image")
+    known = {
+        "psnr": (functional.peak_signal_noise_ratio, False),
+        "psnr-luma": (functional.peak_signal_noise_ratio, True),
+        "ssim": (functional.structural_similarity_index_measure, True),
+        "ms-ssim": (functional.multiscale_structural_similarity_index_measure, True),
+    }
+    if name not in known:
+        raise ValueError(f"torchmetrics:{name} is not known: choose one of {', '.join(known)}.")
+    function, on_luma = known[name]
+
+    def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+        from birqa.features import luma
+
+        planes = _planes(dist, ref)
+        value = float(function(*(luma(x) if on_luma else x for x in planes), data_range=1.0))
+        # The PSNR of equal pictures is infinite; it ranks first.
+        return min(value, 100.0)
+
+    return score, True
+
+
+def _python(path: str) -> tuple[Score, bool]:
+    module, colon, name = path.partition(":")
+    if not colon:
+        raise ValueError(f"python:{path} should be python:package.module:name.")
+    function = getattr(importlib.import_module(module), name, None)
+    if not callable(function):
+        raise ValueError(f"{module} has no callable {name}.")
+    return lambda dist, ref, pair: float(function(dist, ref)), True
+
+
+def _csv(path: str) -> tuple[Score, bool]:
+    table: dict[tuple[str, str], float] = {}
+    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"ref", "dist", "score"} <= set(reader.fieldnames or []):
+            raise ValueError(f"{path}: the columns ref, dist and score are needed.")
+        for line, row in enumerate(reader, start=2):
+            try:
+                table[Path(row["ref"]).name, Path(row["dist"]).name] = float(row["score"])
+            except (TypeError, ValueError):
+                raise ValueError(f"{path}, line {line}: score={row['score']!r} is not a number.") from None
+
+    def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+        key = pair.ref.name, pair.dist.name
+        if key not in table:
+            raise ValueError(f"{path} has no score for {pair.dist}.")
+        return table[key]
+
+    return score, True
+
+
+def _command(line: str) -> tuple[Score, bool]:
+    words = shlex.split(line)
+    if not any("{dist}" in word for word in words):
+        raise ValueError(f"command:{line} needs {{dist}} (and {{ref}}) where the files' names belong.")
+    return partial(_run_command, words), True
+
+
+def _run_command(words: list[str], dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+    filled = [word.replace("{ref}", str(pair.ref)).replace("{dist}", str(pair.dist)) for word in words]
+    done = subprocess.run(filled, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ValueError(f"{shlex.join(filled)} ended with exit code {done.returncode}.")
+    try:
+        return float(done.stdout.split()[-1])
+    except (IndexError, ValueError):
+        raise ValueError(f"{shlex.join(filled)} printed no number as its last word.") from None

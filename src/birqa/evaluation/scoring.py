@@ -1,0 +1,118 @@
+"""Many pairs through several metrics, one process a core; a broken run goes on where it was."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from birqa.batch import load_pair
+from birqa.evaluation.peers import Peer, load_peer
+from birqa.images import ResizeMode
+from birqa.pairing import Pair
+
+# Pairs that a worker scores before the results are kept.
+CHUNK = 20
+
+Progress = Callable[[int, int], None]
+"""Called with the number of scored pairs and the number of all of them."""
+
+
+def score_by_peers(
+    pairs: Sequence[Pair],
+    peers: Sequence[str],
+    kept: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    *,
+    resize: ResizeMode = "none",
+    background: tuple[float, float, float] = (0.5, 0.5, 0.5),
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Scores (pairs, peers), oriented so that larger is better, and what went wrong by the pair's number.
+
+    A failed pair's row is NaN. Scores are kept in `kept` (JSON lines) as they come and taken from there when
+    the same files are scored by the same peers again; the caller removes the file. Raises ValueError or
+    ImportError for a peer that cannot be made.
+    """
+    for spec in peers:
+        load_peer(spec, threads=1)
+    done: dict[str, list[float]] = {}
+    if kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            # A killed run may leave half a line at the end.
+            if line.endswith("}"):
+                done.update(json.loads(line))
+    errors: dict[int, str] = {}
+    keys: dict[int, str] = {}
+    for index, pair in enumerate(pairs):
+        try:
+            keys[index] = _key(pair, [*peers, resize, str(background)])
+        except OSError as error:
+            errors[index] = f"{error.filename}: {error.strerror}"
+    missing = [index for index, key in keys.items() if key not in done]
+    chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
+    count = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
+    # Forking a process that has already started threads can hang; spawning cannot.
+    context = multiprocessing.get_context("spawn")
+    with (
+        kept.open("a", encoding="utf-8") as file,
+        ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(tuple(peers),)) as pool,
+    ):
+        work = partial(_score_chunk, partial(load_pair, resize=resize, background=background))
+        results = pool.map(work, ([pairs[index] for index in chunk] for chunk in chunks))
+        finished = len(pairs) - len(missing)
+        for chunk, answers in zip(chunks, results, strict=True):
+            fresh = {}
+            for index, answer in zip(chunk, answers, strict=True):
+                if isinstance(answer, str):
+                    errors[index] = answer
+                else:
+                    fresh[keys[index]] = answer
+            done |= fresh
+            file.write("\n" + json.dumps(fresh))
+            file.flush()
+            finished += len(chunk)
+            if progress:
+                progress(finished, len(pairs))
+    scores = np.full((len(pairs), len(peers)), np.nan)
+    for index, key in keys.items():
+        if key in done:
+            scores[index] = done[key]
+    return scores, errors
+
+
+def _key(pair: Pair, how: Sequence[str]) -> str:
+    """Of the files' size and time as well as their names: a picture made again is scored again."""
+    parts: list[object] = [*how]
+    for path in (pair.ref, pair.dist):
+        stat = path.stat()
+        parts += [path.resolve(), stat.st_size, stat.st_mtime_ns]
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:24]
+
+
+_peers: list[Peer] = []
+
+
+def _start_worker(specs: tuple[str, ...]) -> None:
+    # One thread a process: the processes are the parallelism.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _peers[:] = map(partial(load_peer, threads=1), specs)
+
+
+def _score_chunk(
+    load: Callable[[Pair], tuple[np.ndarray, np.ndarray]], pairs: list[Pair]
+) -> list[list[float] | str]:
+    """The scores of each pair, or why it could not be scored."""
+    answers: list[list[float] | str] = []
+    for pair in pairs:
+        try:
+            dist, ref = load(pair)
+            answers.append([peer.score(dist, ref, pair) for peer in _peers])
+        except (ValueError, OSError, MemoryError, RuntimeError, AssertionError) as error:
+            answers.append(str(error) or type(error).__name__)
+    return answers

@@ -1,0 +1,109 @@
+"""Everything a training run depends on, and how it is read from a recipe."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from birqa.network.config import BiRQAConfig
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Saved beside the checkpoints of a run; "ours" marks what the paper leaves open."""
+
+    network: BiRQAConfig = field(default_factory=BiRQAConfig)
+    steps: int = 4000
+    batch: int = 32
+    references_per_batch: int = 8
+    """A batch holds several versions of each of so many references (ours)."""
+    crop: int = 192
+    """Side of the square crops in pixels, a multiple of 8; 0 takes whole pictures, all of one size (ours)."""
+    border: float = 0.0
+    """Share of distorted pictures that get a dark border, as filters with zero padding leave (ours)."""
+    learning_rate: float = 1e-3
+    """Peak, after the warm-up; cosine to zero (ours)."""
+    warmup: int = 100
+    mse_weight: float = 1.0
+    """Weight of the mean squared error in loss (5)."""
+    alpha: float = 1.0
+    """Weight of 1 - PLCC in loss (5); ours."""
+    identity_mos: float = 1.0
+    """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
+    capped at 1, because identical pictures score 1 by construction."""
+    gradient_clip: float = 1.0
+    average_decay: float = 0.998
+    """Decay of the running mean of the weights, which is what is validated and kept (ours)."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights become the model: those with the best validation SROCC, or those of the last step."""
+    validate_every: int = 500
+    validation_pairs: int = 250
+    checkpoint_every: int = 100
+    precision: Precision = "32-true"
+    """Arithmetic of the network; the features are float32 in any case."""
+    start: str = ""
+    """Weights that the run starts from, as "name version fingerprint"; empty for random ones."""
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop % 8 or self.crop < 0:
+            raise ValueError(f"crop={self.crop} should be a multiple of 8, or 0 for whole pictures.")
+        for name in ("steps", "batch", "references_per_batch", "validate_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} should be at least 1.")
+        if self.keep not in ("best", "last"):
+            raise ValueError(f"keep={self.keep!r} should be best or last.")
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise ValueError(f"precision={self.precision!r} should be 32-true or bf16-mixed.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# What suits a few hundred pairs and weights that are good already.
+FINE_TUNING = {
+    "steps": 600,
+    "batch": 16,
+    "learning_rate": 1e-4,
+    "warmup": 50,
+    "validate_every": 100,
+    "average_decay": 0.99,
+}
+
+
+def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
+    """A recipe file (JSON with fields of `TrainingConfig`) with the overrides that are not None.
+
+    Raises ValueError for an unknown field or damaged JSON.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: a JSON object with fields of the training configuration is needed.")
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    defaults = TrainingConfig().to_dict()
+    unknown = sorted(set(values) - set(defaults))
+    if unknown:
+        raise ValueError(f"{path}: unknown fields of the training configuration: {', '.join(unknown)}.")
+    for name, value in values.items():
+        default = defaults[name]
+        wanted = (int, float) if isinstance(default, float) else int if default is None else type(default)
+        if not isinstance(value, wanted) and value is not default:
+            raise ValueError(f"{path}: {name}={value!r} should be like {default!r}.")
+    if "network" in values:
+        values["network"] = BiRQAConfig.from_dict(values["network"])
+    return TrainingConfig(**values)
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Linear warm-up, then a cosine to zero at the last step."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,74 @@
+"""What a run leaves beside its checkpoint: configuration, environment, curves."""
+
+import csv
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from birqa.files import replacing
+from birqa.training.config import TrainingConfig
+
+PACKAGES = ("birqa", "torch", "numpy", "pillow", "lightning-fabric")
+
+
+def write_description(out: Path, config: TrainingConfig, device: str, processes: int) -> None:
+    """config.json and environment.json."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    environment = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
+        "processes": processes,
+        "versions": versions,
+    }
+    for name, record in (("config", config.to_dict()), ("environment", environment)):
+        with replacing(out / f"{name}.json") as part:
+            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
+    """curves.csv with every log entry and curves.png with loss and validation against the step."""
+    columns = list(dict.fromkeys(name for entry in log for name in entry))
+    with replacing(out / "curves.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(log)
+
+    # Without a display, and without touching the caller's pyplot.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses = figure.add_subplot()
+    losses.plot([entry["step"] for entry in log], [entry["loss"] for entry in log], color="tab:blue")
+    losses.set_xlabel("step")
+    losses.set_ylabel("training loss (5), mean since the last entry", color="tab:blue")
+    losses.set_yscale("log")
+    validated = [entry for entry in log if "srocc" in entry]
+    if validated:
+        correlations = losses.twinx()
+        for name, style in (("srocc", "o-"), ("plcc", "s--")):
+            correlations.plot(
+                [entry["step"] for entry in validated],
+                [entry[name] for entry in validated],
+                style,
+                color="tab:red",
+                label=f"validation {name.upper()}",
+            )
+        correlations.set_ylabel("correlation with ratings", color="tab:red")
+        correlations.legend(loc="center right")
+    with replacing(out / "curves.png") as part:
+        figure.savefig(part, format="png", dpi=120)

@@ -1,0 +1,141 @@
+"""Labels from a committee, against the curves and blends worked out here."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birqa.data.committee import COLUMNS, label_by_committee
+from birqa.evaluation.logistic import fit_logistic
+from birqa.pairing import Pair
+from birqa.ratings import read_rated_pairs
+
+
+@pytest.fixture
+def tables(tmp_path, photographs, damage):
+    """Two tables: one rated (train and val), one unrated (train and test)."""
+    rated, unrated = tmp_path / "rated", tmp_path / "unrated"
+    for folder in (rated, unrated):
+        folder.mkdir()
+        Image.fromarray(photographs[0]).save(folder / "ref.png")
+    rows = ["ref,dist,mos,type,level,split"]
+    for index, sigma in enumerate((2, 6, 12, 20, 30, 45)):
+        Image.fromarray(damage("noise", photographs[0], sigma)).save(rated / f"{index}.png")
+        rows.append(
+            f"ref.png,{index}.png,{0.9 - 0.14 * index:.3f},11,{index},{'val' if index == 3 else 'train'}"
+        )
+    (rated / "meta.csv").write_text("\n".join(rows) + "\n")
+    for index, radius in enumerate((1, 2)):
+        Image.fromarray(damage("blur", photographs[0], radius)).save(unrated / f"{index}.png")
+    (unrated / "meta.csv").write_text(
+        "ref,dist,mos,type,level,split\nref.png,0.png,,1+3,2+2,train\nref.png,1.png,,1+4,2+3,test\n"
+    )
+    return [rated / "meta.csv", unrated / "meta.csv"]
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# Scores from a table, so that the committee's opinion is known without trusting any metric.
+@pytest.fixture
+def peer(tables, tmp_path):
+    scores = tmp_path / "scores.csv"
+    lines = ["ref,dist,score"]
+    lines += [f"ref.png,{index}.png,{value}" for index, value in enumerate((10, 8, 5, 4, 2, 1))]
+    scores.write_text("\n".join(lines) + "\n")
+    return f"csv:{scores}"
+
+
+SCORES = np.array([10, 8, 5, 4, 2, 1], float)
+
+
+def test_labels_are_the_blend_of_rating_and_fitted_scores(tables, peer, tmp_path):
+    out = label_by_committee(tables, tmp_path / "out" / "train.csv", peers=[peer], weight=0.3, workers=1)
+    rows = read(out)
+    assert tuple(rows[0]) == COLUMNS
+    train = [index for index in range(6) if index != 3]
+    mos = np.array([0.9 - 0.14 * index for index in range(6)])
+    opinion = fit_logistic(SCORES[train], mos[train])(SCORES)
+    assert len(rows) == 7
+    for index, row in enumerate(rows[:6]):
+        share = 0 if index == 3 else 0.3
+        assert float(row["mos"]) == pytest.approx((1 - share) * mos[index] + share * opinion[index], abs=1e-5)
+        assert float(row["human"]) == pytest.approx(mos[index], abs=1e-6)
+        assert float(row["committee"]) == pytest.approx(opinion[index], abs=1e-5)
+        assert row["type"] == "11"
+        assert row["level"] == str(index)
+        assert row["split"] == ("val" if index == 3 else "train")
+        assert (out.parent / row["dist"]).resolve() == (tmp_path / "rated" / f"{index}.png").resolve()
+    # The unrated training row has the opinion alone; the unrated test row is left out.
+    assert rows[6]["human"] == ""
+    assert rows[6]["mos"] == rows[6]["committee"]
+    assert float(rows[6]["mos"]) == pytest.approx(opinion[0], abs=1e-5)
+    # Both tables hold the same reference, under two paths.
+    assert len({row["ref"] for row in rows}) == 1
+    assert (out.parent / rows[6]["ref"]).resolve() == tmp_path / "rated" / "ref.png"
+
+
+def test_a_committee_is_the_mean_of_its_members(tables, peer, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text((tmp_path / "scores.csv").read_text().replace(",4\n", ",5.5\n"))
+
+    def opinion(name, *peers):
+        rows = read(label_by_committee(tables, tmp_path / name, peers=peers, weight=1, workers=1))
+        return np.array([float(row["committee"]) for row in rows])
+
+    first, second = opinion("a.csv", peer), opinion("b.csv", f"csv:{other}")
+    np.testing.assert_allclose(opinion("c.csv", peer, f"csv:{other}"), (first + second) / 2, atol=2e-6)
+    assert abs(first - second).max() > 0.01
+
+
+def test_a_broken_run_goes_on_and_leaves_nothing_behind(tables, peer, tmp_path):
+    out = tmp_path / "train.csv"
+    expected = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
+    out.unlink()
+    table = tmp_path / "scores.csv"
+    whole = table.read_text()
+    table.write_text(whole.replace("ref.png,1.png,8\n", ""))
+    with pytest.raises(ValueError, match=r"no score for .*1\.png"):
+        label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1)
+    assert not out.exists()
+    table.write_text(whole)
+    (tmp_path / "train.csv.scores.jsonl").write_text('\n{"half a li')
+    assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == expected
+    assert not (tmp_path / "train.csv.scores.jsonl").exists()
+
+
+def test_kept_scores_are_used_again(tables, peer, tmp_path):
+    from birqa.evaluation.scoring import _key
+
+    out = tmp_path / "train.csv"
+    expected = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
+    pairs = [
+        Pair(row.ref, row.dist) for table in tables for row in read_rated_pairs(table, allow_unrated=True)
+    ]
+    values = [*SCORES, SCORES[0]]
+    keys = [_key(pair, [peer, "none", "(0.5, 0.5, 0.5)"]) for pair in pairs]
+    kept = {key: [value] for key, value in zip(keys, values, strict=False)}
+    (tmp_path / "train.csv.scores.jsonl").write_text("\n" + json.dumps(kept))
+    (tmp_path / "scores.csv").write_text("ref,dist,score\n")
+    assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == expected
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_a_weight_outside_0_to_1_is_refused(tables, peer, tmp_path, weight):
+    with pytest.raises(ValueError, match="from 0"):
+        label_by_committee(tables, tmp_path / "out.csv", peers=[peer], weight=weight)
+
+
+def test_tables_without_a_rating_or_with_a_broken_one_are_refused(tables, peer, tmp_path):
+    with pytest.raises(ValueError, match="no training row has a rating"):
+        label_by_committee(tables[1:], tmp_path / "out.csv", peers=[peer], weight=0.5)
+    tables[0].write_text("ref,dist,mos\nref.png,0.png,good\n")
+    with pytest.raises(ValueError, match="line 2"):
+        label_by_committee(tables, tmp_path / "out.csv", peers=[peer], weight=0.5)
+    tables[0].write_text("ref,mos\nref.png,1\n")
+    with pytest.raises(ValueError, match="columns ref, dist and mos"):
+        label_by_committee(tables, tmp_path / "out.csv", peers=[peer], weight=0.5)

@@ -1,0 +1,97 @@
+"""Prediction intervals: exact ranks, and coverage by simulation."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import birqa
+from birqa.calibration import PredictionInterval, calibrate
+from birqa.model import load_model
+
+
+def world(seed, references=60, each=20):
+    """Scores, ratings whose error grows in the middle of the scale, and references."""
+    rng = np.random.default_rng(seed)
+    scores = rng.random(references * each)
+    ratings = scores + rng.normal(size=len(scores)) * (0.02 + 0.2 * scores * (1 - scores))
+    return scores, ratings.clip(0, 1), [str(index // each) for index in range(len(scores))]
+
+
+def test_an_interval_worked_by_hand():
+    interval = PredictionInterval(0.9, (0.5,), (0.1, 0.2), 0.9, "")
+    low, high = interval([0.05, 0.4, 0.5, 0.95])
+    assert low == pytest.approx([0, 0.3, 0.3, 0.75])
+    assert high == pytest.approx([0.15, 0.5, 0.7, 1])
+
+
+def test_the_radius_is_the_conformal_rank_of_the_errors():
+    # One bin: with n errors the radius is number ceil((n + 1) coverage) of them, from the smallest.
+    scores, ratings, refs = world(0, references=10, each=4)
+    interval = calibrate(scores, ratings, refs, coverage=0.8, bins=1)
+    chosen = np.random.default_rng(0).permutation(np.unique(refs))[:5]
+    errors = np.sort(np.abs(scores - ratings)[np.isin(refs, chosen)])
+    assert interval.radius == (pytest.approx(errors[int(np.ceil(21 * 0.8)) - 1]),)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.95])
+def test_fresh_ratings_lie_inside_as_often_as_promised(coverage):
+    inside, measured = [], []
+    for seed in range(20):
+        interval = calibrate(*world(seed), coverage=coverage)
+        measured.append(interval.measured)
+        scores, ratings, _ = world(1000 + seed)
+        low, high = interval(scores)
+        inside.append(np.mean((low <= ratings) & (ratings <= high)))
+    assert np.mean(inside) == pytest.approx(coverage, abs=0.01)
+    assert np.mean(measured) == pytest.approx(coverage, abs=0.015)
+
+
+def test_intervals_are_wider_where_the_metric_errs_more():
+    radius = calibrate(*world(3)).radius
+    assert radius[2] > 1.5 * radius[0]
+    assert radius[2] > 1.5 * radius[-1]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.floats(0.55, 0.9), st.integers(1, 6))
+def test_more_coverage_is_never_narrower_and_ends_stay_on_the_scale(seed, coverage, bins):
+    data = world(seed, references=20)
+    narrow, wide = (calibrate(*data, coverage=c, bins=bins) for c in (coverage, coverage + 0.05))
+    assert all(a <= b for a, b in zip(narrow.radius, wide.radius, strict=True))
+    scores = np.linspace(0, 1, 50)
+    low, high = wide(scores)
+    assert ((low >= 0) & (low <= scores) & (scores <= high) & (high <= 1)).all()
+    assert PredictionInterval.from_dict(json.loads(json.dumps(wide.to_dict()))) == wide
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"coverage": 1.0}, "between 0 and 1"),
+        ({"coverage": 0.999}, "too few to calibrate"),
+        ({"refs": ["one"] * 1200}, "at least two references"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(change, message):
+    scores, ratings, refs = world(0)
+    arguments = {"scores": scores, "ratings": ratings, "refs": refs} | change
+    with pytest.raises(ValueError, match=message):
+        calibrate(**arguments)
+
+
+def test_a_model_keeps_its_interval_and_the_metric_offers_it(save_tiny, tmp_path):
+    folder = save_tiny(tmp_path / "model")
+    assert birqa.create_metric(folder, threads=1).interval is None
+    interval = PredictionInterval(0.9, (0.5,), (0.1, 0.2), 0.91, "data")
+    record = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(record | {"interval": interval.to_dict()}))
+    assert load_model(folder).interval == interval
+    assert birqa.create_metric(folder, threads=1).interval == interval
+    shutil.copytree(folder, tmp_path / "broken")
+    (tmp_path / "broken/model.json").write_text(json.dumps(record | {"interval": {"coverage": 0.9}}))
+    with pytest.raises(ValueError, match="incomplete"):
+        load_model(tmp_path / "broken")
