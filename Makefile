@@ -28,6 +28,9 @@ SETS := build/sets
 $(SETS)/tid2013-exact/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data tid2013 $(DATA)/kodak --ratings $(DATA)/ratings/tid2013.csv -o $(@D)
 
+$(SETS)/tid2013/meta.csv: | $(DEV)/ready
+	$(DEV)/bin/birqa data tid2013 $(DATA)/kodak --ratings $(DATA)/ratings/tid2013.csv --types all -o $(@D)
+
 $(SETS)/kadid-test/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split test --limit 20 \
 		--ratings $(DATA)/ratings/kadid10k.csv -o $(@D)
@@ -48,10 +51,10 @@ PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics
 	piq:vif_p piq:gmsd piq:fsim piq:haarpsi piq:mdsi piq:vsi
 
 benchmarks/results/%.json: $(SETS)/%/meta.csv $(wildcard src/birqa/weights/*/*) | $(DEV)/ready
-	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --json > $@.part
+	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
-results: $(DEV)/ready $(DEMO)/ready benchmarks/results/tid2013-exact.json benchmarks/results/kadid-test.json
+results: $(DEV)/ready $(DEMO)/ready $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png

@@ -50,6 +50,9 @@ def command(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes for peers; default one a core.")
     ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep the peers' scores in this file, and take them from there.")
+    ] = None,
     scores_file: Annotated[
         Path | None, typer.Option("--scores", help="Write every score to this CSV file.")
     ] = None,
@@ -67,10 +70,11 @@ def command(
     require_scipy()
     levels = options.parse_background(background)
     options.check_output(scores_file)
+    options.check_output(cache)
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
     scorer = create_metric(metric, engine=engine, device=device, threads=threads)
-    columns, errors = _score(scorer, pairs, peer or [], workers, resize, levels)
+    columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
     for index, error in sorted(errors.items()):
         print(f"birqa: {options.naming(pairs[index].dist, error)}", file=sys.stderr)
     if scores_file is not None:
@@ -115,6 +119,7 @@ def _score(
     pairs: "list[Pair]",
     peers: list[str],
     workers: int | None,
+    cache: Path | None,
     resize: Any,
     background: tuple[float, float, float],
 ) -> "tuple[dict[str, np.ndarray], dict[int, str]]":
@@ -128,9 +133,8 @@ def _score(
     columns = {scorer.info.name: np.full(len(pairs), np.nan)}
     if peers:
         with tempfile.TemporaryDirectory() as folder:
-            table, errors = score_by_peers(
-                pairs, peers, Path(folder) / "scores.jsonl", workers, resize=resize, background=background
-            )
+            kept = cache or Path(folder) / "scores.jsonl"
+            table, errors = score_by_peers(pairs, peers, kept, workers, resize=resize, background=background)
         columns |= {spec.removeprefix("-"): table[:, index] for index, spec in enumerate(peers)}
     results = options.with_progress(score_pairs(scorer, pairs, resize, background), len(pairs))
     for index, result in enumerate(results):

@@ -36,8 +36,8 @@ def score_by_peers(
     """Scores (pairs, peers), oriented so that larger is better, and what went wrong by the pair's number.
 
     A failed pair's row is NaN. Scores are kept in `kept` (JSON lines) as they come and taken from there when
-    the same files are scored by the same peers again; the caller removes the file. Raises ValueError or
-    ImportError for a peer that cannot be made.
+    the same files are scored by the same peers again; the caller decides how long to keep it. Raises
+    ValueError or ImportError for a peer that cannot be made.
     """
     for spec in peers:
         load_peer(spec, threads=1)

@@ -22,8 +22,8 @@ class CSRAM(nn.Module):
     """m = Conv3x3([Down(F_fine); F_coarse]), M = sigmoid(Conv7x7([mean_c m; max_c m])), m^ = m * M,
     S = softplus(W_S n), C = sigmoid(W_C n), V = W_V m^, F' = F_coarse + S * C * V.
 
-    n = m^ / sqrt(1 + mean_c m^^2) is ours: with S read from m^ itself, the exchange would grow with the square
-    of the damage.
+    n = m^ / sqrt(1 + mean_c m^^2) is ours: with S read from m^ itself, the exchange would grow with the
+    square of the damage.
     """
 
     def __init__(self, fine: int, coarse: int) -> None:
