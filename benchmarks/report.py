@@ -16,10 +16,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 DATA = {
     "tid2013": (
         "Re-synthesised TID2013, all 24 types",
-        "All 24 types x 5 levels of TID2013 made again on the 24 Kodak crops that TID2013 used, with the human "
-        "rating of each picture; fourteen of the types only approximately (`birqa data tid2013 --types all`). "
-        "Never seen in training. The published column is SROCC on the real TID2013, for scale: on a re-made "
-        "one strong metrics read some hundredths lower.",
+        "All 24 types x 5 levels of TID2013 made again on the 24 Kodak crops that TID2013 used, with the "
+        "human rating of each picture; fourteen of the types only approximately (`birqa data tid2013 --types "
+        "all`). Never seen in training. The published column is SROCC on the real TID2013, for scale: on a "
+        "re-made one strong metrics read some hundredths lower.",
     ),
     "tid2013-exact": (
         "Re-synthesised TID2013, ten nearly exact types",

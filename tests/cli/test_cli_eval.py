@@ -179,3 +179,14 @@ def test_random_splits_are_summarised(cli, tmp_path, photographs, damage):
     assert len(splits) == 4
     assert all(0.5 < value <= 1 for value in splits)
     assert "4 splits 0." in cli("eval", meta, "--splits", 4, "--resamples", 20).out
+
+
+def test_kept_scores_of_peers_are_taken_from_the_file(cli, rated, tmp_path):
+    meta, cache, table = rated(), tmp_path / "peers.jsonl", tmp_path / "scores.csv"
+    table.write_text("ref,dist,score\n" + "".join(f"{ref},{dist},{mos}\n" for ref, dist, mos in rated.rows))
+    arguments = "eval", meta, "--peer", f"csv:{table}", "--cache", cache, "--workers", "1", "--json"
+    first = cli(*arguments)
+    # A peer that no longer knows any pair cannot have been asked again.
+    table.write_text("ref,dist,score\n")
+    assert cli(*arguments).out == first.out
+    assert json.loads(first.out)["agreements"][1]["srocc"] == pytest.approx(1)
