@@ -93,7 +93,8 @@ def accuracy(name: str) -> list[str]:
         apart = " | "
         if gap is not None:
             apart = "{:+.3f} | {:+.3f} .. {:+.3f}".format(gap["median"], *gap["interval"])
-            apart += "" if gap["significant"] else " (not significant)"
+            worse = gap["interval"][1] < 0
+            apart += "" if gap["significant"] else " (worse)" if worse else " (no clear difference)"
         figures = (f"{agreement[key]:.3f}" for key in ("krocc", "plcc", "plcc_fitted", "rmse"))
         cells = [label, f"{agreement['srocc']:.3f}", f"{low:.3f} .. {high:.3f}", *figures, apart]
         if published:

@@ -92,7 +92,10 @@ def test_json_is_a_list_of_objects_with_the_settings(cli, folder, expected, metr
     assert answer.code == 0
     assert len(rows) == 3
     for row, name in zip(rows, ("a.webp", "b.png", "c.png"), strict=True):
-        assert set(row) == {"ref", "dist", "score", "metric", "version", "settings"}
+        assert set(row) == {"ref", "dist", "score", "low", "high", "metric", "version", "settings"}
+        low, high = metric_of().interval([row["score"]])
+        assert [row["low"], row["high"]] == pytest.approx([low[0], high[0]], abs=1e-4)
+        assert 0 <= row["low"] < row["score"] <= row["high"] <= 1
         assert row["dist"] == str(folder / "dist" / name)
         assert row["ref"] == str(folder / "ref" / f"{name[0]}.png")
         assert row["score"] == pytest.approx(expected[name], abs=1e-6)

@@ -99,12 +99,16 @@ class Network(nn.Module):
         for level in reversed(range(len(self.scgb))):
             features[level] = self.scgb[level](features[level], features[level + 1])
 
-        levels = [
-            head(feature, evidence, cover, explain)
-            for head, feature, evidence, cover in zip(
-                self.head, features, self.evidence(pyramid[0]), coverage, strict=True
-            )
-        ]
+        # Powers of up to 8 are beyond what the short mantissa of mixed precision can hold.
+        if features[0].dtype != pyramid[0].dtype:
+            features = [feature.to(pyramid[0].dtype) for feature in features]
+        with torch.autocast(size.device.type, enabled=False):
+            levels = [
+                head(feature, evidence, cover, explain)
+                for head, feature, evidence, cover in zip(
+                    self.head, features, self.evidence(pyramid[0]), coverage, strict=True
+                )
+            ]
         level_score = torch.stack([level.score for level in levels], dim=1)
         logits = torch.stack([level.logit for level in levels], dim=1)
         reliability = torch.softmax(logits, dim=1)
@@ -164,7 +168,7 @@ class BiRQA(nn.Module):
         self.features = FeatureMaps(self.config.levels, self.config.lbp, self.config.lbp_temperature)
         self.network = Network(self.config)
         self.mixed = False
-        """Whether the network (never the features) runs in bfloat16 where that is safe; for training."""
+        """Whether the network (never features and head) runs in bfloat16 where that is safe; for training."""
 
     def forward(self, dist: Tensor, ref: Tensor) -> Tensor:
         scores: Tensor = self._run(dist, ref, explain=False)
