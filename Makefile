@@ -78,6 +78,8 @@ $(DEV)/ready: pyproject.toml
 	# The rest must not replace the build of torch that was chosen.
 	$(DEV)/bin/pip freeze | grep '^torch==' > $(DEV)/torch.txt
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check -c $(DEV)/torch.txt -e ".[dev]"
+	# Its dependency torchvision is not needed, and a build that does not fit torch's breaks whoever imports it.
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --no-deps "piq>=0.8"
 	touch $@
 
 clean:

@@ -122,7 +122,7 @@ def _import_piq() -> Any:
     if "piq" in sys.modules:
         return sys.modules["piq"]
     if importlib.util.find_spec("piq") is None:
-        raise ImportError('this metric needs piq: pip install "birqa[benchmark]".')
+        raise ImportError("this metric needs piq: pip install --no-deps piq.")
     try:
         importlib.import_module("torchvision")
     except (ImportError, RuntimeError):
