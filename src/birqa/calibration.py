@@ -5,7 +5,7 @@ the score ("Mondrian"), because a metric errs more in the middle of its range th
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,11 @@ class PredictionInterval:
             float(record["measured"]),
             str(record["data"]),
         )
+
+
+def draw_ratings(mos: np.ndarray, std: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Ratings of single pictures (N,) where `mos` is only the mean over many and `std` their spread."""
+    return mos + std * np.random.default_rng(seed).standard_normal(len(mos))
 
 
 def calibrate(
@@ -88,4 +93,4 @@ def calibrate(
     low, high = interval(scores[~fitted])
     held_out = np.clip(ratings[~fitted], 0, 1)
     measured = float(np.mean((low <= held_out) & (held_out <= high)))
-    return PredictionInterval(coverage, edges, tuple(radius), measured, data)
+    return replace(interval, measured=measured)

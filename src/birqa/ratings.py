@@ -41,45 +41,40 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
     File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
     missing column or the line that cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
-    with io.StringIO(text, newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {"ref", "dist", "mos"} - set(reader.fieldnames or [])
-        if missing:
-            raise ValueError(
-                f"{path}: the columns ref, dist and mos are needed; missing: {', '.join(sorted(missing))}."
+    reader = _table(path)
+    missing = {"ref", "dist", "mos"} - set(reader.fieldnames or [])
+    if missing:
+        raise ValueError(
+            f"{path}: the columns ref, dist and mos are needed; missing: {', '.join(sorted(missing))}."
+        )
+    pairs = []
+    for line, row in enumerate(reader, start=2):
+        if None in row or not row["ref"] or not row["dist"]:
+            raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
+        try:
+            mos = float(row["mos"])
+        except (TypeError, ValueError):
+            mos = math.nan
+        if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
+            raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
+        split = (row.get("split") or "train").strip().lower()
+        if split not in SPLITS:
+            raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
+        try:
+            std = float(row.get("std") or math.nan)
+        except ValueError:
+            raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
+        pairs.append(
+            RatedPair(
+                path.parent / row["ref"],
+                path.parent / row["dist"],
+                mos,
+                split,
+                row.get("type") or "",
+                row.get("level") or "",
+                std,
             )
-        pairs = []
-        for line, row in enumerate(reader, start=2):
-            if None in row or not row["ref"] or not row["dist"]:
-                raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
-            try:
-                mos = float(row["mos"])
-            except (TypeError, ValueError):
-                mos = math.nan
-            if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
-                raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
-            split = (row.get("split") or "train").strip().lower()
-            if split not in SPLITS:
-                raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
-            try:
-                std = float(row.get("std") or math.nan)
-            except ValueError:
-                raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
-            pairs.append(
-                RatedPair(
-                    path.parent / row["ref"],
-                    path.parent / row["dist"],
-                    mos,
-                    split,
-                    row.get("type") or "",
-                    row.get("level") or "",
-                    std,
-                )
-            )
+        )
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
     return pairs
@@ -87,8 +82,7 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
 
 def is_judgement_table(path: Path) -> bool:
     """Whether the CSV has the columns of two-alternative choices rather than of ratings."""
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        return {"left", "right"} <= set(csv.DictReader(file).fieldnames or [])
+    return {"left", "right"} <= set(_table(path).fieldnames or [])
 
 
 def read_judgements(path: Path) -> list[Judgement]:
@@ -96,24 +90,29 @@ def read_judgements(path: Path) -> list[Judgement]:
 
     Raises ValueError naming the missing column or the line that cannot be read.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"ref", "left", "right", "prefers_right"} - set(reader.fieldnames or [])
-        if missing:
-            raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
-        judgements = []
-        for line, row in enumerate(reader, start=2):
-            try:
-                share = float(row["prefers_right"])
-            except (TypeError, ValueError):
-                share = math.nan
-            if not 0 <= share <= 1:
-                raise ValueError(
-                    f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1."
-                )
-            ref, left, right = (path.parent / row[name] for name in ("ref", "left", "right"))
-            split = (row.get("split") or "").strip().lower()
-            judgements.append(Judgement(ref, left, right, share, split, row.get("type") or ""))
+    reader = _table(path)
+    missing = {"ref", "left", "right", "prefers_right"} - set(reader.fieldnames or [])
+    if missing:
+        raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
+    judgements = []
+    for line, row in enumerate(reader, start=2):
+        try:
+            share = float(row["prefers_right"])
+        except (TypeError, ValueError):
+            share = math.nan
+        if not 0 <= share <= 1:
+            raise ValueError(f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1.")
+        ref, left, right = (path.parent / row[name] for name in ("ref", "left", "right"))
+        split = (row.get("split") or "").strip().lower()
+        judgements.append(Judgement(ref, left, right, share, split, row.get("type") or ""))
     if not judgements:
         raise ValueError(f"{path}: holds no choices; add at least one row under the header.")
     return judgements
+
+
+def _table(path: Path) -> "csv.DictReader[str]":
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
+    return csv.DictReader(io.StringIO(text, newline=""))

@@ -28,7 +28,7 @@ def command(
     import numpy as np
 
     from birqa.batch import score_pairs
-    from birqa.calibration import calibrate
+    from birqa.calibration import calibrate, draw_ratings
     from birqa.files import replacing
     from birqa.metric import create_metric
     from birqa.pairing import Pair
@@ -47,8 +47,7 @@ def command(
         scores.append(result.score)
     ratings = np.array([pair.mos for pair in rated])
     if label_spread:
-        drawn = np.random.default_rng(0).standard_normal(len(rated))
-        ratings = ratings + np.array([pair.std for pair in rated]) * drawn
+        ratings = draw_ratings(ratings, np.array([pair.std for pair in rated]))
     interval = calibrate(
         np.array(scores),
         np.clip(ratings / identity_mos, 0, 1),

@@ -4,6 +4,7 @@ import json
 import statistics
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,8 +89,8 @@ def command(
         "failed": len(errors),
         "resamples": resamples,
     }
-    report = _report_choices if choices else _report_ratings
-    report(record, rows, columns, errors, resamples, splits, as_json)
+    report = _report_choices if choices else partial(_report_ratings, splits=splits)
+    report(record, rows, columns, errors, resamples, as_json)
     raise typer.Exit(2 if errors else 0)
 
 
@@ -151,8 +152,8 @@ def _report_ratings(
     columns: "dict[str, np.ndarray]",
     errors: dict[int, str],
     resamples: int,
-    splits: int,
     as_json: bool,
+    splits: int,
 ) -> None:
     from birqa.evaluation.agreement import study_agreement
 
@@ -187,7 +188,6 @@ def _report_choices(
     columns: "dict[str, np.ndarray]",
     errors: dict[int, str],
     resamples: int,
-    splits: int,
     as_json: bool,
 ) -> None:
     from birqa.evaluation.two_alternatives import study_judgements

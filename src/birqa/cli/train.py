@@ -92,7 +92,7 @@ def command(
     measured = {
         "data": {"pairs": len(train), "references": len({pair.ref for pair in train})},
         "training": config.to_dict(),
-        "validation": trainer.validate(),
+        "validation": trainer.result_validation(),
     }
     save_model(model, out / "model", name=name, version=version, card=written | measured)
     print(json.dumps({"model": str(out / "model")}))

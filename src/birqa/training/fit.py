@@ -184,6 +184,15 @@ class Trainer:
                 self.average.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         return self.average
 
+    def result_validation(self) -> dict[str, float]:
+        """Step and validation of the weights that `result` gives; empty where none was possible."""
+        validated = [entry for entry in self.log if "srocc" in entry]
+        if not validated:
+            return {}
+        best = self.config.keep == "best"
+        entry = max(validated, key=lambda one: one["srocc"]) if best else validated[-1]
+        return {name: entry[name] for name in ("step", "srocc", "plcc")}
+
     def _keep_best(self, entry: dict[str, Any]) -> None:
         if self.config.keep == "best" and entry.get("srocc", -1.0) > self.best:
             self.best = entry["srocc"]

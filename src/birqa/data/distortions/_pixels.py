@@ -42,21 +42,30 @@ def psnr(reference: NDArray[Any], distorted: NDArray[Any]) -> float:
     return float("inf") if mse == 0.0 else -10.0 * float(np.log10(mse))
 
 
-def reach_psnr(image: Image, distort: Callable[[float], Image], target: float, largest: float) -> Image:
-    """Distort the image with the strength in (0, largest] whose PSNR is nearest to `target` (bisection).
+def reach_psnr(
+    image: Image,
+    distort: Callable[[float], Image],
+    target: float,
+    largest: float,
+    *,
+    smallest: float = 0.0,
+    tolerance: float = 1e-3,
+    attempts: int = 24,
+) -> Image:
+    """Distort with the strength in (smallest, largest] whose PSNR is nearest to `target` (bisection).
 
     `distort` has to lose PSNR as its strength grows. The PSNR is that of the clipped result, so clipping at
     the ends of the range is made up for.
     """
-    low, high = 0.0, largest
+    low, high = smallest, largest
     best, best_error = image, float("inf")
-    for _ in range(24):
+    for _ in range(attempts):
         middle = 0.5 * (low + high)
         candidate = distort(middle)
         reached = psnr(image, candidate)
         if abs(reached - target) < best_error:
             best, best_error = candidate, abs(reached - target)
-        if best_error < 1e-3:
+        if best_error < tolerance:
             break
         low, high = (middle, high) if reached > target else (low, middle)
     return best

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 
-from birqa.data.distortions._pixels import Image, psnr
+from birqa.data.distortions._pixels import Image, reach_psnr
 
 Blocks = NDArray[np.float32]
 """Block rows x block columns x channels x side x side."""
@@ -98,15 +98,12 @@ def reach_psnr_log(
     Like `reach_psnr`, for strengths that span orders of magnitude: bisection on their logarithm. A picture
     that cannot be brought to the target costs `attempts` trials and gives the nearest of them.
     """
-    low, high = log(lowest), log(highest)
-    best, best_error = image, float("inf")
-    for _ in range(attempts):
-        middle = 0.5 * (low + high)
-        candidate = distort(exp(middle))
-        reached = psnr(image, candidate)
-        if abs(reached - target) < best_error:
-            best, best_error = candidate, abs(reached - target)
-        if best_error < tolerance:
-            break
-        low, high = (middle, high) if reached > target else (low, middle)
-    return best
+    return reach_psnr(
+        image,
+        lambda logarithm: distort(exp(logarithm)),
+        target,
+        log(highest),
+        smallest=log(lowest),
+        tolerance=tolerance,
+        attempts=attempts,
+    )
