@@ -79,6 +79,29 @@ def test_labels_are_the_blend_of_rating_and_fitted_scores(tables, peer, tmp_path
     assert (out.parent / rows[6]["ref"]).resolve() == tmp_path / "rated" / "ref.png"
 
 
+def test_an_unrated_type_takes_over_what_people_said_of_its_kin_beyond_the_committee(tables, peer, tmp_path):
+    tables[1].write_text(tables[1].read_text().replace("1+3", "11|12"))
+    rows = read(label_by_committee(tables, tmp_path / "train.csv", peers=[peer], weight=0.3, workers=1))
+    train = [index for index in range(6) if index != 3]
+    mos = np.array([0.9 - 0.14 * index for index in range(6)])
+    opinion = fit_logistic(SCORES[train], mos[train])(SCORES)
+    # Cells of one picture each, and one more: no dissent about what is flawless.
+    where = np.append(opinion[train], opinion[train].max())
+    beyond = np.append(mos[train] - opinion[train], 0)
+    own = float(rows[6]["committee"])
+    assert own == pytest.approx(opinion[0], abs=1e-5)
+    nearness = np.exp(-0.5 * ((where - own) / 0.06) ** 2)
+    expected = own + 0.7 * (nearness * beyond).sum() / nearness.sum()
+    assert float(rows[6]["mos"]) == pytest.approx(expected, abs=1e-5)
+    assert abs(expected - own) > 1e-4
+
+
+def test_a_type_without_rated_kin_keeps_the_opinion(tables, peer, tmp_path):
+    tables[1].write_text(tables[1].read_text().replace("1+3", "3|4"))
+    rows = read(label_by_committee(tables, tmp_path / "train.csv", peers=[peer], weight=0.3, workers=1))
+    assert rows[6]["mos"] == rows[6]["committee"]
+
+
 def test_a_committee_is_the_mean_of_its_members(tables, peer, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text((tmp_path / "scores.csv").read_text().replace(",4\n", ",5.5\n"))

@@ -10,10 +10,12 @@ from PIL import Image
 from birqa.data import synthesis
 from birqa.data.distortions import KADID10K, LEVELS
 from birqa.data.distortions._pixels import from_uint8, to_uint8
+from birqa.data.distortions.varied import FAMILIES
 from birqa.data.synthesis import (
     build_combined,
     build_kadid,
     build_tid2013,
+    build_varied,
     random_generator,
     read_kadid_cells,
 )
@@ -241,6 +243,31 @@ def test_combined_pictures_are_two_distortions_in_turn(photographs, tmp_path):
 def test_combined_pictures_are_the_same_again_and_others_under_another_seed(photographs, tmp_path):
     def made(name, seed):
         build_combined(photographs, tmp_path / name, count=3, image_format="bmp", seed=seed, workers=1)
+        return _pictures(tmp_path / name)
+
+    first = made("a", 1)
+    assert made("b", 1) == first
+    assert made("c", 2) != first
+
+
+def test_varied_pictures_are_families_with_their_kin(photographs, tmp_path):
+    out = tmp_path / "set"
+    build_varied(photographs, out, count=12, image_format="bmp", seed=3, workers=1)
+    rows = _meta(out)
+    assert len({row["dist"] for row in rows}) == len(rows) == 24
+    for row in rows:
+        family = FAMILIES[row["level"]]
+        assert row["mos"] == ""
+        assert tuple(map(int, row["type"].split("|"))) == family.kin
+        reference = from_uint8(np.asarray(Image.open(out / row["ref"])))
+        expected = family.function(reference, random_generator(3, Path(row["dist"]).name, 1, 0))
+        np.testing.assert_array_equal(to_uint8(expected), np.asarray(Image.open(out / row["dist"])))
+    assert len({row["level"] for row in rows}) > 4
+
+
+def test_varied_pictures_are_the_same_again_and_others_under_another_seed(photographs, tmp_path):
+    def made(name, seed):
+        build_varied(photographs, tmp_path / name, count=3, image_format="bmp", seed=seed, workers=1)
         return _pictures(tmp_path / name)
 
     first = made("a", 1)

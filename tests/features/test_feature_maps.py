@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from birqa.features import information_map, lbp_difference, local_statistics, ssim_map
+from birqa.features import information_change, information_map, lbp_difference, local_statistics, ssim_map
 from birqa.features.colour import luma
 from birqa.features.maps import FeatureMaps
 from birqa.pyramid import CHANNELS, HALO
 
-SSIM, INFORMATION, DY, DCB, DCR, LBP = range(6)
+SSIM, INFORMATION, CHANGE, DY, DCB, DCR, LBP = range(7)
 MODES = ["hard", "soft", "straight-through"]
 
 
@@ -24,13 +24,13 @@ def flat(*rgb, side=16):
 
 def test_halo_and_channel_table_describe_the_output():
     assert HALO == 5
-    assert list(CHANNELS.items()) == [("ssim", 1), ("information", 1), ("colour", 3), ("lbp", 1)]
+    assert list(CHANNELS.items()) == [("ssim", 1), ("information", 2), ("colour", 3), ("lbp", 1)]
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
-def test_each_level_has_six_maps_half_the_size_of_the_one_before(levels):
+def test_each_level_has_seven_maps_half_the_size_of_the_one_before(levels):
     pyramid = FeatureMaps(levels)(picture(0, 2), picture(1, 2))
-    assert [tuple(maps.shape) for maps in pyramid] == [(2, 6, 32 >> k, 48 >> k) for k in range(levels)]
+    assert [tuple(maps.shape) for maps in pyramid] == [(2, 7, 32 >> k, 48 >> k) for k in range(levels)]
 
 
 def test_coarser_levels_are_means_of_2x2_cells():
@@ -44,9 +44,10 @@ def test_coarser_levels_are_means_of_2x2_cells():
 def test_channels_of_a_red_flat_picture_against_grey_are_as_worked_by_hand():
     maps = FeatureMaps(1)(flat(1.0, 0.0, 0.0), flat(0.5, 0.5, 0.5))[0]
     ssim = (2 * 0.299 * 0.5 + 1e-4) / (0.299**2 + 0.25 + 1e-4)
-    worked = [1 - ssim, 0, -0.201, -0.168636, 0.499813, 0]
-    # Rounding of a flat variance reads as up to .006 in the information map.
-    for channel, (value, tolerance) in enumerate(zip(worked, [1e-3, 1e-2, 1e-6, 1e-6, 1e-6, 0], strict=True)):
+    worked = [1 - ssim, 0, 0, -0.201, -0.168636, 0.499813, 0]
+    # Rounding of a flat variance reads as up to .006 in the information maps.
+    tolerances = [1e-3, 1e-2, 1e-2, 1e-6, 1e-6, 1e-6, 0]
+    for channel, (value, tolerance) in enumerate(zip(worked, tolerances, strict=True)):
         np.testing.assert_allclose(maps[0, channel].numpy(), value, atol=tolerance, err_msg=str(channel))
 
 
@@ -56,6 +57,7 @@ def test_channels_of_textured_pictures_equal_the_single_features():
     local = local_statistics(luma(ref), luma(dist))
     assert torch.equal(maps[:, [SSIM]], 1 - ssim_map(local))
     assert torch.equal(maps[:, [INFORMATION]], information_map(local))
+    assert torch.equal(maps[:, [CHANGE]], information_change(local))
     assert torch.equal(maps[:, [LBP]], lbp_difference(luma(ref), luma(dist))[..., 4:-4, 4:-4])
     assert torch.equal(maps[:, [DY]], (luma(dist) - luma(ref))[..., 5:-5, 5:-5])
 
@@ -74,7 +76,7 @@ def test_one_changed_pixel_moves_every_map_around_its_own_place_only():
         np.testing.assert_array_equal(changed[channel], distance == 0)
     assert changed[LBP][distance == 0].all()
     assert not changed[LBP][distance > 1].any()
-    for channel in (SSIM, INFORMATION):
+    for channel in (SSIM, INFORMATION, CHANGE):
         assert changed[channel][distance <= 3].all()
         assert not changed[channel][distance > 5].any()
 
@@ -83,7 +85,7 @@ def test_one_changed_pixel_moves_every_map_around_its_own_place_only():
 def test_identical_pictures_differ_in_no_map(mode):
     both = picture(5, 2)
     for maps in FeatureMaps(lbp=mode)(both, both.clone()):
-        assert maps[:, [SSIM, DY, DCB, DCR, LBP]].abs().max() == 0
+        assert maps[:, [SSIM, CHANGE, DY, DCB, DCR, LBP]].abs().max() == 0
         assert maps[:, INFORMATION].min() > 0
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from birqa.features.information import information_map
+from birqa.features.information import information_change, information_map
 from birqa.features.ssim import LocalStatistics, local_statistics
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -75,3 +75,29 @@ def test_both_pictures_count_alike():
 def test_a_variance_rounded_below_zero_counts_as_zero():
     below, zero = torch.full((1, 1, 2, 2), -1e-3), torch.zeros(1, 1, 2, 2)
     assert torch.equal(information_map(LocalStatistics(zero, zero, below, below, zero)), zero)
+
+
+def test_change_is_below_zero_where_detail_was_lost_and_above_where_some_was_added():
+    rng = np.random.default_rng(4)
+    texture = torch.tensor(rng.random((1, 1, 40, 40)))
+    blurred = torch.tensor(gaussian_filter(texture[0, 0].numpy(), 1.0))[None, None]
+    lost = information_change(local_statistics(texture, blurred))
+    assert -1 <= lost.min() <= lost.max() < 0
+    torch.testing.assert_close(information_change(local_statistics(blurred, texture)), -lost)
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.sampled_from([1.0, 0.1, 0.01]))
+def test_map_and_change_hold_the_bits_of_both_pictures(seed, contrast):
+    ref, dist = contrast * torch.tensor(np.random.default_rng(seed).random((2, 1, 1, 20, 20)))
+    flat = torch.full_like(ref, 0.5)
+    both, change = (part(local_statistics(ref, dist)) for part in (information_map, information_change))
+    of_dist = information_map(local_statistics(flat, dist))
+    torch.testing.assert_close(both + change / 2, 2 * of_dist, atol=1e-9, rtol=1e-6)
+
+
+def test_the_strongest_change_reaches_the_ends_of_the_range():
+    flat = torch.full((1, 1, 33, 33), 0.5)
+    pattern = torch.tensor(stripes(), dtype=torch.float32)[None, None]
+    assert information_change(local_statistics(flat, pattern)).min() > 0.999
+    assert information_change(local_statistics(pattern, flat)).max() < -0.999

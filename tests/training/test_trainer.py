@@ -281,6 +281,19 @@ def test_the_logged_loss_is_that_of_the_ratings_divided_by_the_identity_rating_a
     assert entries[0]["loss"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_levels_add_the_mean_of_their_own_losses(pairs, tmp_path):
+    run = trainer(pairs, tmp_path, replace(CONFIG, level_weight=0.4))
+    batch = run.sampler(0)
+    dist, ref, mos = (torch.tensor(part) for part in (batch.dist, batch.ref, batch.mos))
+    with torch.no_grad():
+        parts = run.model.explain(dist, ref)
+        levels = [regression_loss(level, mos).item() for level in parts.level_score.T]
+        expected = regression_loss(parts.score, mos).item() + 0.4 * np.mean(levels)
+    entries = []
+    run.run(entries.append, until=1)
+    assert entries[0]["loss"] == pytest.approx(expected, abs=1e-5)
+
+
 def scores_and_ratings(model, pairs):
     """Of the held-out references, without the trainer's own loading."""
     scores, held_out = [], [pair for pair in pairs if pair.split == "validation"]

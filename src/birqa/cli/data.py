@@ -83,6 +83,35 @@ def combined(
     print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
 
 
+@app.command("varied")
+def varied(
+    photographs: Photographs,
+    out: Out,
+    count: Annotated[int, typer.Option(min=1, help="Pictures for each photograph.")] = 32,
+    manifest: Manifest = None,
+    split: Split = None,
+    limit: Limit = None,
+    image_format: Format = "png",
+    workers: Workers = None,
+    seed: int = 0,
+) -> None:
+    """Distortions of random strength beyond KADID-10k's, on your photographs, without ratings."""
+    from birqa.data.synthesis import build_varied
+
+    files, splits = _references(photographs, manifest, split, limit)
+    meta = build_varied(
+        files,
+        out,
+        count=count,
+        image_format=image_format,
+        seed=seed,
+        workers=workers,
+        split_of=splits,
+        progress=_report,
+    )
+    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
+
+
 @app.command("committee")
 def committee(
     tables: Annotated[list[Path], typer.Argument(help="CSV files with ref,dist,mos; mos may be empty.")],

@@ -3,8 +3,10 @@
 A cell label (the mean rating of a distortion's type and level) says nothing about the picture it is put on,
 and a combination of distortions has no rating at all. Each metric of the committee is mapped to the human
 scale by a logistic curve fitted to the rated training pairs; the committee's opinion is the mean of them.
-A rated pair gets (1 - weight) * rating + weight * opinion, an unrated one the opinion alone. Weak supervision
-by classic metrics follows Lin, Hosu and Saupe, "DeepFL-IQA: weak supervision for deep IQA feature learning",
+A rated pair gets (1 - weight) * rating + weight * opinion, an unrated one the opinion alone, unless its type
+names kinds of distortion that people judge alike, as "11|12": then what people said of those, beyond the
+committee's opinion of them, is added with the share 1 - weight as well. Weak supervision by classic metrics
+follows Lin, Hosu and Saupe, "DeepFL-IQA: weak supervision for deep IQA feature learning",
 2020, who label KADIS-700k with eleven of them; the blend is ours.
 """
 
@@ -22,7 +24,7 @@ from birqa.evaluation.logistic import fit_logistic
 from birqa.evaluation.scoring import Progress, score_by_peers
 from birqa.files import replacing
 from birqa.pairing import Pair
-from birqa.ratings import read_rated_pairs
+from birqa.ratings import RatedPair, read_rated_pairs
 
 COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split")
 
@@ -64,11 +66,12 @@ def label_by_committee(
     ratings = np.array([rows[index].mos for index in rated], np.float64)
     curves = [fit_logistic(scores[rated, column], ratings) for column in range(len(peers))]
     opinion = np.mean([curve(scores[:, column]) for column, curve in enumerate(curves)], axis=0)
+    dissent = _Dissent([rows[index] for index in rated], opinion[rated])
     with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, committee in zip(rows, opinion, strict=True):
-            human, label = "", committee
+            human, label = "", committee + (1 - weight) * dissent(row.type, committee)
             if not isnan(row.mos):
                 share = weight if row.split == "train" else 0.0
                 label = (1 - share) * row.mos + share * committee
@@ -79,6 +82,34 @@ def label_by_committee(
             )
     kept.unlink(missing_ok=True)
     return out
+
+
+class _Dissent:
+    """What people think of a kind of distortion beyond the committee's opinion of it.
+
+    For type "11|12" and an opinion c: the mean over the rated cells (type, level) of types 11 and 12 of
+    rating - opinion, weighted by how near the cell's opinion is to c; where the committee sees nothing wrong,
+    there is no dissent.
+    """
+
+    NEARNESS = 0.06
+
+    def __init__(self, rated: Sequence[RatedPair], opinion: np.ndarray) -> None:
+        cells: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for row, committee in zip(rated, opinion, strict=True):
+            cells.setdefault((row.type, row.level), []).append((committee, row.mos - committee))
+        self.flawless = float(opinion.max())
+        self.cells: dict[str, list[np.ndarray]] = {}
+        for (kind, _), members in cells.items():
+            self.cells.setdefault(kind, []).append(np.mean(members, axis=0))
+
+    def __call__(self, kinds: str, opinion: float) -> float:
+        if "|" not in kinds and kinds not in self.cells:
+            return 0.0
+        cells = [cell for kind in kinds.split("|") for cell in self.cells.get(kind, [])]
+        where, difference = np.array([*cells, (self.flawless, 0.0)]).T
+        nearness = np.exp(-0.5 * ((where - opinion) / self.NEARNESS) ** 2) + 1e-9
+        return float(np.average(difference, weights=nearness))
 
 
 def _same_content(paths: Iterable[Path]) -> dict[Path, Path]:

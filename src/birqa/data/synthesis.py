@@ -1,7 +1,8 @@
 """Training and test pictures made from the distortions and ratings of KADID-10k and TID2013.
 
 `build_kadid` distorts any pristine photographs as KADID-10k does and labels each result with the mean rating
-of its (type, level) cell; `build_combined` applies two of those distortions in turn, which nobody has rated;
+of its (type, level) cell; `build_combined` applies two of those distortions in turn and `build_varied` others
+of random strength, which nobody has rated;
 `build_tid2013` re-makes TID2013's own pictures from the Kodak photographs and labels each with its own
 rating. All write `ref/`, `dist/` and `meta.csv`.
 """
@@ -23,6 +24,7 @@ from PIL import Image as PillowImage
 
 from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
+from birqa.data.distortions.varied import FAMILIES, draw_family
 
 ImageFormat = Literal["png", "bmp"]
 Progress = Callable[[int, int], None]
@@ -50,11 +52,15 @@ Step = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Picture:
-    """A distorted picture: its file name, the distortions in turn, and what its randomness is drawn from."""
+    """A distorted picture: its file name, the distortions in turn, and what its randomness is drawn from.
+
+    With a `family` of `varied`, that one is applied instead of steps.
+    """
 
     file: str
     steps: tuple[Step, ...]
     key: str
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,49 @@ def build_combined(
     return _write_meta(out / "meta.csv", rows)
 
 
+def build_varied(
+    references: Sequence[Path],
+    out: Path,
+    *,
+    count: int,
+    image_format: ImageFormat = "png",
+    seed: int = 0,
+    workers: int | None = None,
+    split_of: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Give every reference `count` versions by families of `birqa.data.distortions.varied`.
+
+    In `meta.csv`, whose path is returned, `mos` is empty, `type` names the types of KADID-10k that are most
+    alike as "11|12|14", and `level` the family. Resumes like `build_kadid`.
+    """
+    _check_sources(references)
+    jobs = []
+    for path in references:
+        names = [f"{path.stem}_varied_{index:03d}.{image_format}" for index in range(count)]
+        pictures = tuple(
+            _Picture(name, (), name, draw_family(random_generator(seed, name, 0, 0))) for name in names
+        )
+        jobs.append(_Job(path, out, "", pictures, image_format, seed))
+    _run(jobs, workers, progress)
+
+    splits = split_of or {}
+    rows = (
+        (
+            f"ref/{job.source.stem}.{image_format}",
+            f"dist/{picture.file}",
+            "",
+            "",
+            "|".join(str(number) for number in FAMILIES[picture.family].kin),
+            picture.family,
+            splits.get(job.source.stem, ""),
+        )
+        for job in jobs
+        for picture in job.pictures
+    )
+    return _write_meta(out / "meta.csv", rows)
+
+
 def read_kadid_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
     """Mean and standard deviation of `quality` over the references, for every (type, level) of the table."""
     qualities: dict[tuple[int, int], list[float]] = {}
@@ -299,7 +348,7 @@ def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -
 
 def _make_reference(job: _Job) -> None:
     stem = job.source.stem
-    registry: dict[int, Distortion] = _DATABASES[job.database]
+    registry: dict[int, Distortion] = _DATABASES.get(job.database, {})
     missing = [picture for picture in job.pictures if not (job.out / "dist" / picture.file).exists()]
     reference = job.out / "ref" / f"{stem}.{job.image_format}"
     if not missing and reference.exists():
@@ -307,6 +356,9 @@ def _make_reference(job: _Job) -> None:
     image = _load(job.source, job.crop)
     for picture in missing:
         distorted = image
+        if picture.family:
+            rng = random_generator(job.seed, picture.key, 1, 0)
+            distorted = FAMILIES[picture.family].function(image, rng)
         for number, level in picture.steps:
             rng = random_generator(job.seed, picture.key, number, level)
             distorted = registry[number].apply(distorted, level, rng)

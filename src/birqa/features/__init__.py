@@ -5,7 +5,7 @@ pooled 2x2 into the pyramid.
 """
 
 from birqa.features.colour import colour_difference, luma, rgb_to_ycbcr
-from birqa.features.information import information_map
+from birqa.features.information import information_change, information_map
 from birqa.features.lbp import lbp_code, lbp_difference
 from birqa.features.maps import FeatureMaps
 from birqa.features.ssim import LocalStatistics, local_statistics, ssim_map
@@ -14,6 +14,7 @@ __all__ = [
     "FeatureMaps",
     "LocalStatistics",
     "colour_difference",
+    "information_change",
     "information_map",
     "lbp_code",
     "lbp_difference",

@@ -21,7 +21,18 @@ def information_map(local: LocalStatistics) -> Tensor:
 
     Gives (N, 1, H, W) in [0, 1]; 0 where both pictures are flat.
     """
+    return (_bits(local.ref_variance) + _bits(local.dist_variance)) / BOUND_BITS
+
+
+def information_change(local: LocalStatistics) -> Tensor:
+    """log2((1 + s_y^2 / C) / (1 + s_x^2 / C)), y the distorted picture, over half the map's bound; ours.
+
+    Gives (N, 1, H, W) in [-1, 1]: below 0 where detail was lost, above 0 where something was added, which
+    the map itself cannot tell apart.
+    """
+    return (_bits(local.dist_variance) - _bits(local.ref_variance)) / (BOUND_BITS / 2)
+
+
+def _bits(variance: Tensor) -> Tensor:
     # Rounding can leave a variance just below zero on flat regions.
-    ref_ratio = F.relu(local.ref_variance) / NOISE_VARIANCE
-    dist_ratio = F.relu(local.dist_variance) / NOISE_VARIANCE
-    return torch.log2((1 + ref_ratio) * (1 + dist_ratio)) / BOUND_BITS
+    return torch.log2(1 + F.relu(variance) / NOISE_VARIANCE)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.features.colour import colour_difference, rgb_to_ycbcr
-from birqa.features.information import information_map
+from birqa.features.information import information_change, information_map
 from birqa.features.lbp import lbp_difference, soft_lbp_difference
 from birqa.features.ssim import local_statistics, ssim_map
 from birqa.pyramid import HALO
@@ -20,7 +20,8 @@ def _crop(image: Tensor, border: int) -> Tensor:
 
 
 class FeatureMaps(nn.Module):
-    """Two pictures -> six maps (1 - SSIM, information, dY, dCb, dCr, LBP difference) at each pyramid level.
+    """Two pictures -> seven maps at each pyramid level: 1 - SSIM, information and its change, dY, dCb, dCr,
+    LBP difference.
 
     Holds no weights. `lbp` chooses the hard form, the soft one, or "straight-through": the hard value with
     the soft form's gradient, so that an optimiser or an attacker sees through the comparison.
@@ -46,7 +47,7 @@ class FeatureMaps(nn.Module):
     def forward(self, dist: Tensor, ref: Tensor) -> list[Tensor]:
         """Takes RGB (N, 3, H + 10, W + 10) in [0, 1], already padded by the halo of 5 pixels on each side.
 
-        H and W are multiples of 2^(levels - 1). Gives, for each level l, (N, 6, H / 2^l, W / 2^l).
+        H and W are multiples of 2^(levels - 1). Gives, for each level l, (N, 7, H / 2^l, W / 2^l).
         """
         ref_ycbcr, dist_ycbcr = rgb_to_ycbcr(ref), rgb_to_ycbcr(dist)
         ref_luma, dist_luma = ref_ycbcr[:, :1], dist_ycbcr[:, :1]
@@ -55,6 +56,7 @@ class FeatureMaps(nn.Module):
             [
                 1 - ssim_map(local),
                 information_map(local),
+                information_change(local),
                 _crop(colour_difference(ref_ycbcr, dist_ycbcr), HALO),
                 self.lbp_map(_crop(ref_luma, HALO - 1), _crop(dist_luma, HALO - 1)),
             ],

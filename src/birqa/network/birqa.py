@@ -19,7 +19,7 @@ from birqa.network.fusion import AdaptiveFusion, ResidualBlock
 from birqa.network.head import LevelHead
 from birqa.network.pooling import Coverage
 from birqa.network.scgb import SCGB
-from birqa.pyramid import HALO
+from birqa.pyramid import CHANNELS, HALO
 
 
 class Explanation(NamedTuple):
@@ -72,7 +72,9 @@ class Network(nn.Module):
         """D / (D + k_l) on each level's grid; D = (1 - SSIM) + 10 |colour difference|^2 + LBP difference."""
         mean = F.avg_pool2d(maps, self.config.patch)
         square = F.avg_pool2d(maps * maps, self.config.patch)
-        damage = F.relu(mean[:, :1]) + mean[:, 5:] + 10 * square[:, 2:5].sum(1, keepdim=True)
+        one_minus_ssim, _, _, lbp = torch.split(mean, list(CHANNELS.values()), dim=1)
+        _, _, colour, _ = torch.split(square, list(CHANNELS.values()), dim=1)
+        damage = F.relu(one_minus_ssim) + lbp + 10 * colour.sum(1, keepdim=True)
         evidence = []
         for level in range(self.config.levels):
             if level:
@@ -80,10 +82,13 @@ class Network(nn.Module):
             evidence.append(damage / (damage + torch.exp(self.evidence_scale[level])))
         return evidence
 
-    def forward(self, pyramid: list[Tensor], size: Tensor, explain: bool = False) -> Tensor | Explanation:
-        """pyramid: level l (N, 6, H / 2^l, W / 2^l); size: (height, width) of the picture before padding.
+    def forward(
+        self, pyramid: list[Tensor], size: Tensor, explain: bool = False, levels: bool = False
+    ) -> Tensor | Explanation:
+        """pyramid: level l (N, 7, H / 2^l, W / 2^l); size: (height, width) of the picture before padding.
 
-        Gives the scores (N,), or an `Explanation`.
+        Gives the scores (N,); with `levels` (N, 1 + L), each followed by the scores of its levels; or an
+        `Explanation`.
         """
         config = self.config
         features = [fusion(maps) for fusion, maps in zip(self.fusion, pyramid, strict=True)]
@@ -103,21 +108,23 @@ class Network(nn.Module):
         if features[0].dtype != pyramid[0].dtype:
             features = [feature.to(pyramid[0].dtype) for feature in features]
         with torch.autocast(size.device.type, enabled=False):
-            levels = [
+            heads = [
                 head(feature, evidence, cover, explain)
                 for head, feature, evidence, cover in zip(
                     self.head, features, self.evidence(pyramid[0]), coverage, strict=True
                 )
             ]
-        level_score = torch.stack([level.score for level in levels], dim=1)
-        logits = torch.stack([level.logit for level in levels], dim=1)
+        level_score = torch.stack([level.score for level in heads], dim=1)
+        logits = torch.stack([level.logit for level in heads], dim=1)
         reliability = torch.softmax(logits, dim=1)
         # The weights sum to 1 only up to rounding; counted from the top, no damage gives exactly 1.
         score = torch.clamp(1 - (reliability * (1 - level_score)).sum(1), min=0)
+        if levels:
+            return torch.cat([score[:, None], level_score], dim=1)
         if not explain:
             return score
-        quality = torch.ones_like(levels[0].local_score)
-        for index, level in enumerate(levels):
+        quality = torch.ones_like(heads[0].local_score)
+        for index, level in enumerate(heads):
             local = F.interpolate(level.local_score, scale_factor=float(2**index), mode="bilinear")
             quality = quality - reliability[:, index, None, None, None] * (1 - local)
         return Explanation(score, level_score, reliability, strength, confidence, quality.clamp(min=0))
@@ -170,8 +177,9 @@ class BiRQA(nn.Module):
         self.mixed = False
         """Whether the network (never features and head) runs in bfloat16 where that is safe; for training."""
 
-    def forward(self, dist: Tensor, ref: Tensor) -> Tensor:
-        scores: Tensor = self._run(dist, ref, explain=False)
+    def forward(self, dist: Tensor, ref: Tensor, levels: bool = False) -> Tensor:
+        """With `levels`, (N, 1 + L): each score followed by the scores of its levels, fine to coarse."""
+        scores: Tensor = self._run(dist, ref, levels=levels)
         return scores
 
     def explain(self, dist: Tensor, ref: Tensor) -> Explanation:
@@ -179,10 +187,10 @@ class BiRQA(nn.Module):
         explanation: Explanation = self._run(dist, ref, explain=True)
         return explanation
 
-    def _run(self, dist: Tensor, ref: Tensor, explain: bool):  # type: ignore[no-untyped-def]
+    def _run(self, dist: Tensor, ref: Tensor, **wanted: bool):  # type: ignore[no-untyped-def]
         multiple = self.config.multiple
         with full_precision(dist.device):
             pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
             size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
             with torch.autocast(dist.device.type, torch.bfloat16, enabled=self.mixed):
-                return self.network(pyramid, size, explain)
+                return self.network(pyramid, size, **wanted)

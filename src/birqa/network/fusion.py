@@ -56,7 +56,7 @@ class AdaptiveFusion(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """maps (N, 6, H, W) -> (N, width, H / patch, W / patch)."""
+        """maps (N, 7, H, W) -> (N, width, H / patch, W / patch)."""
         features = torch.split(maps, self.channels, dim=1)
         joined = torch.cat(
             [preprocess(feature) for preprocess, feature in zip(self.preprocess, features, strict=True)],

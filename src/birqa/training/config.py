@@ -31,6 +31,8 @@ class TrainingConfig:
     """Weight of the mean squared error in loss (5)."""
     alpha: float = 1.0
     """Weight of 1 - PLCC in loss (5); ours."""
+    level_weight: float = 0.0
+    """Weight of the mean of loss (5) over the levels' own scores, so that no level idles (ours)."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""

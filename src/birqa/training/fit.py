@@ -207,15 +207,20 @@ class Trainer:
         if self.fabric.world_size == 1:
             return share
         gathered = cast(Tensor, self.fabric.all_gather(share, sync_grads=True))
-        return gathered.transpose(0, 1).reshape(-1)
+        return gathered.transpose(0, 1).reshape(-1, *share.shape[1:])
 
     def _train_step(self, batch: Batch) -> float:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.forward.train()
-        prediction = self._whole(self.forward(self._tensor(batch.dist), self._tensor(batch.ref)).float())
+        pictures = self._tensor(batch.dist), self._tensor(batch.ref)
         target = (self._whole(self._tensor(batch.mos)) / self.config.identity_mos).clamp(max=1)
-        loss = regression_loss(prediction, target, self.config.alpha, self.config.mse_weight)
+        prediction, *levels = self._whole(self.forward(*pictures, levels=True).float()).unbind(1)
+        loss, *level_losses = (
+            regression_loss(one, target, self.config.alpha, self.config.mse_weight)
+            for one in (prediction, *levels)
+        )
+        loss = loss + self.config.level_weight * sum(level_losses) / len(level_losses)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         norm = cast(

@@ -29,7 +29,7 @@ def jpeg(image: Image, quality: float) -> Image:
     KADID-10k (Lin et al. 2019): quality 43, 36, 24, 7, 4. TID2013 (Ponomarenko et al. 2013), type 10: 80, 60,
     23, 8, 4.
     """
-    return _through_codec(image, "JPEG", quality=round(quality), subsampling=_CHROMA_420)
+    return through_codec(image, "JPEG", quality=round(quality), subsampling=_CHROMA_420)
 
 
 def jpeg2000(image: Image, ratio: float) -> Image:
@@ -37,7 +37,7 @@ def jpeg2000(image: Image, ratio: float) -> Image:
 
     KADID-10k (Lin et al. 2019): ratio 16, 32, 45, 120, 400.
     """
-    return _through_codec(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True)
+    return through_codec(image, "JPEG2000", quality_mode="rates", quality_layers=[ratio], irreversible=True)
 
 
 def jpeg2000_psnr(image: Image, target: float) -> Image:
@@ -129,7 +129,7 @@ def sparse_sampling(image: Image, target: float) -> Image:
     )
 
 
-def _through_codec(image: Image, codec: str, **options: object) -> Image:
+def through_codec(image: Image, codec: str, **options: object) -> Image:
     buffer = BytesIO()
     PillowImage.fromarray(to_uint8(image)).save(buffer, format=codec, **options)
     buffer.seek(0)
