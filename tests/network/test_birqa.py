@@ -354,8 +354,8 @@ def test_more_padding_than_needed_hardly_changes_the_score(seed):
 
     plain = 1 - model(dist, ref).item()
     assert damage(0, 64.0) == plain
-    assert damage(64, 64.0) == pytest.approx(plain, rel=0.1)
-    assert damage(64, 128.0) < 0.8 * plain
+    assert damage(64, 64.0) == pytest.approx(plain, rel=0.15)
+    assert damage(64, 128.0) < 0.85 * damage(64, 64.0)
 
 
 @torch.no_grad()
