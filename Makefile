@@ -43,8 +43,13 @@ $(SETS)/combined-train/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data combined $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
 		--count 24 --format bmp -o $(@D)
 
-# Training rows of the rated set and of the unrated one, then the held-out rows that validation looks at.
-$(SETS)/train.csv: $(SETS)/kadid-train/meta.csv $(SETS)/combined-train/meta.csv $(SETS)/kadid-test/meta.csv
+$(SETS)/varied-train/meta.csv: | $(DEV)/ready
+	$(DEV)/bin/birqa data varied $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
+		--count 32 --format bmp -o $(@D)
+
+# Training rows of the rated set and of the unrated ones, then the held-out rows that validation looks at.
+$(SETS)/train.csv: $(SETS)/kadid-train/meta.csv $(SETS)/combined-train/meta.csv $(SETS)/varied-train/meta.csv \
+		$(SETS)/kadid-test/meta.csv
 	$(DEV)/bin/birqa data committee $^ --peer piq:mdsi --peer piq:haarpsi --weight 0.5 -o $@
 
 PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics:ms-ssim \
@@ -54,7 +59,13 @@ benchmarks/results/%.json: $(SETS)/%/meta.csv $(wildcard src/birqa/weights/*/*) 
 	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
-results: $(DEV)/ready $(DEMO)/ready $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
+# TID2013's own folder metrics_values, where it is at hand, lets types and single pictures be compared too.
+TID2013_VALUES ?=
+benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
+	$(DEV)/bin/birqa data faithfulness $< $(TID2013_VALUES:%=--authors %) --cache $(SETS)/tid2013/peers.jsonl --json > $@.part
+	mv $@.part $@
+
+results: $(DEV)/ready $(DEMO)/ready benchmarks/results/faithfulness.json $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
@@ -63,7 +74,7 @@ results: $(DEV)/ready $(DEMO)/ready $(foreach set,tid2013-exact tid2013 kadid-te
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
-		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 2 -o runs/birqa.kadid
+		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 3 -o runs/birqa.kadid
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
 

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 import typer
 
 import birqa
-from birqa.cli import calibrate, data, data_sets, distort, evaluate, export, map, metrics, score, train
+from birqa.cli import (
+    calibrate,
+    data,
+    data_sets,
+    distort,
+    evaluate,
+    export,
+    faithfulness,
+    map,
+    metrics,
+    score,
+    train,
+)
 
 app = typer.Typer(
     name="birqa",
@@ -42,6 +54,7 @@ app.command("metrics")(metrics.command)
 app.command("export")(export.command)
 data.app.command("list")(data_sets.list_command)
 data.app.command("index")(data_sets.index_command)
+data.app.command("faithfulness")(faithfulness.command)
 app.command("distort")(distort.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
