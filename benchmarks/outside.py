@@ -1,6 +1,6 @@
 """Does the score fall, step by step, where quality falls, on what no rated database covers?
 
-Series of pictures whose quality can only fall from step to step: codecs near transparency in steps finer than
+Series of pictures in which one damage grows from step to step: codecs near transparency in steps finer than
 KADID-10k's, upscaling, two distortions at once, noise on dark pictures, text and screens. Nobody has rated
 them; what is measured is the order within each series.
 
@@ -61,12 +61,12 @@ PHOTOGRAPHS: dict[str, list[Step]] = {
         then(partial(blur.gaussian_blur, sigma=sigma), codec("JPEG", 60))
         for sigma in (0.4, 0.6, 0.8, 1.2, 1.8, 2.5)
     ],
-    "blur 1, then noise 2 to 20": [
+    "blur 1, then noise 5 to 25": [
         then(partial(blur.gaussian_blur, sigma=1), partial(noisy, level=level))
-        for level in (2, 4, 7, 10, 14, 20)
+        for level in (5, 8, 11, 15, 20, 25)
     ],
-    "noise 10, then JPEG 90 to 15": [
-        then(partial(noisy, level=10), codec("JPEG", quality)) for quality in (90, 75, 60, 45, 30, 15)
+    "JPEG 40, then noise 3 to 20": [
+        then(codec("JPEG", 40), partial(noisy, level=level)) for level in (3, 5, 8, 11, 15, 20)
     ],
 }
 DARK = {"noise 1 to 12 on pictures at a sixth of their brightness": [1, 2, 3, 5, 8, 12]}
