@@ -1,0 +1,76 @@
+"""Same-database accuracy: fine-tuned and tested on one rated set, on random 6:2:2 splits of its references.
+
+    python benchmarks/same_database.py build/sets/tid2013/meta.csv --recipe recipes/same-database.json \
+        --runs runs/same-database --out benchmarks/results/same-database.json
+
+Each split starts from shipped weights that never saw the set, trains on 60 % of the references, keeps the
+step that is best on 20 % and is tested once on the other 20 %. A finished split is kept, and a broken one
+goes on where it was: run it again.
+"""
+
+import argparse
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+from birqa.engines.torch import load_module
+from birqa.evaluation.agreement import split_references
+from birqa.files import replacing
+from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.registry import find_model
+from birqa.training.config import load_recipe
+from birqa.training.fit import Trainer
+
+
+def run_split(rows: list[RatedPair], start: str, recipe: Path, folder: Path, seed: int) -> dict[str, float]:
+    model = find_model(start)
+    config = load_recipe(recipe, seed=seed)
+    config = replace(config, network=model.config, start=f"{model.name} {model.version} {model.fingerprint}")
+    splits = split_references([str(row.ref) for row in rows], seed)
+    train, val, test = (
+        [row for row, split in zip(rows, splits, strict=True) if split == part]
+        for part in ("train", "val", "test")
+    )
+    trainer = Trainer(config, train, val, folder, start=load_module(model).state_dict())
+    trainer.run(lambda entry: print(json.dumps({"seed": seed} | entry), flush=True))
+    trainer.result()
+    trainer.validation = test
+    return {"seed": seed, "test_pairs": len(test)} | trainer.validate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("meta", type=Path)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--start", default="birqa.kadid", help="weights that each split starts from")
+    parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    rows = read_rated_pairs(args.meta)
+    results = []
+    for seed in range(args.splits):
+        kept = args.runs / f"{seed}.json"
+        if not kept.exists():
+            result = run_split(rows, args.start, args.recipe, args.runs / str(seed), seed)
+            with replacing(kept) as part:
+                part.write_text(json.dumps(result) + "\n", encoding="utf-8")
+        results.append(json.loads(kept.read_text(encoding="utf-8")))
+        print(json.dumps(results[-1]), flush=True)
+    sroccs = [result["srocc"] for result in results]
+    record = {
+        "data": str(args.meta),
+        "start": args.start,
+        "splits": results,
+        "mean_srocc": statistics.mean(sroccs),
+        "spread_srocc": statistics.pstdev(sroccs),
+    }
+    with replacing(args.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
