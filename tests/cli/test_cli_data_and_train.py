@@ -128,6 +128,68 @@ def test_tid2013_refuses_an_incomplete_folder(refuses, tmp_path, originals):
     )
 
 
+def test_varied_makes_so_many_unrated_pictures_of_each_photograph(cli, tmp_path, originals):
+    out = tmp_path / "out"
+    answer = cli("data", "varied", originals, "-o", out, "--count", 3, "--workers", 1)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.endswith(f"{out / 'meta.csv'}: 2 photographs, 6 pairs\n")
+    rows = rows_of(out / "meta.csv")
+    assert len(rows) == 6
+    for row in rows:
+        assert row["mos"] == ""
+        assert Image.open(out / row["dist"]).size == Image.open(out / row["ref"]).size
+
+
+# Scores from nowhere: the metrics themselves are tested elsewhere and need larger pictures.
+@pytest.fixture
+def remade(tmp_path, monkeypatch):
+    """meta.csv as `birqa data tid2013` names its pictures, with the scores of each metric drawn at random."""
+    lines = ["ref,dist,mos,type,level"]
+    rng = np.random.default_rng(0)
+    for kind in (1, 17):
+        for level in LEVELS:
+            lines.append(f"ref/kodim02.png,dist/kodim02_{kind:02d}_{level}.png,{rng.random()},{kind},{level}")
+    (tmp_path / "meta.csv").write_text("\n".join(lines) + "\n")
+    failing = {}
+
+    def scores(pairs, peers, *rest, **named):
+        return rng.random((len(pairs), len(peers))), failing
+
+    monkeypatch.setattr("birqa.evaluation.scoring.score_by_peers", scores)
+    return tmp_path / "meta.csv", failing
+
+
+def test_faithfulness_sets_ten_metrics_beside_their_published_figures(cli, tmp_path, remade):
+    (tmp_path / "FSIMc.txt").write_text("\n".join(map(str, np.random.default_rng(1).random(3000))))
+    arguments = ("data", "faithfulness", remade[0], "--authors", tmp_path)
+    record = json.loads(cli(*arguments, "--json").out)
+    assert (record["pairs"], record["failed"], len(record["metrics"])) == (10, 0, 10)
+    fsim = next(one for one in record["metrics"] if one["metric"] == "piq:fsim")
+    assert fsim["published"] == 0.851
+    assert set(fsim["real_by_type"]) == {"1", "17"}
+    answer = cli(*arguments)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.count("published") == 10
+    assert answer.out.count("agreement") == 3
+
+
+def test_faithfulness_reports_a_broken_picture_and_goes_on(cli, remade):
+    meta, failing = remade
+    failing[3] = "it is truncated"
+    answer = cli("data", "faithfulness", meta)
+    assert answer.code == 2
+    assert "kodim02_01_4.png" in answer.err
+    assert "truncated" in answer.err
+    assert "9 pairs" in answer.out
+
+
+def test_faithfulness_refuses_another_set_or_a_folder_without_values(refuses, tmp_path, remade):
+    meta, _ = remade
+    refuses("metrics_values", "data", "faithfulness", meta, "--authors", tmp_path)
+    meta.write_text(meta.read_text().replace("kodim02.png", "photo.png"))
+    refuses("birqa data tid2013", "data", "faithfulness", meta)
+
+
 # Training
 
 
