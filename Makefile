@@ -65,7 +65,18 @@ benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
 	$(DEV)/bin/birqa data faithfulness $< $(TID2013_VALUES:%=--authors %) --cache $(SETS)/tid2013/peers.jsonl --json > $@.part
 	mv $@.part $@
 
-results: $(DEV)/ready $(DEMO)/ready benchmarks/results/faithfulness.json $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
+benchmarks/results/outside.json: | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/outside.py $(DATA)/refs384 --out $@
+
+benchmarks/results/fine-tuning.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/fine_tuning.py $< --runs runs/fine-tuning --out $@
+
+# Hours on two cores: ten trainings.
+benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-database.json | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
+		--runs runs/same-database --out $@
+
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faithfulness outside fine-tuning) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
