@@ -85,7 +85,7 @@ def _trace(
 
 
 def features_graph(config: BiRQAConfig) -> ModelProto:
-    """dist, ref (1, 3, H + 10, W + 10) -> maps_0.. (1, 6, H / 2^l, W / 2^l)."""
+    """dist, ref (1, 3, H + 10, W + 10) -> maps_0.. (1, 7, H / 2^l, W / 2^l)."""
     side = 2 * config.multiple
     example = torch.rand(2, 1, 3, side + 2 * HALO, side + config.multiple + 2 * HALO)
     return _trace(_Features(config), (example[0], example[1]), ["dist", "ref"], level_names(config))
@@ -180,7 +180,8 @@ def save_model(
 def export_onnx(model: Model, out: Path) -> list[Path]:
     """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
 
-    Pad the pictures by repeating their edges: down and right to a multiple of 32, then by 5 pixels on every
+    Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side. Pad
+    them by repeating their edges: down and right to a multiple of 32, then by 5 pixels on every
     side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size`
     = (height, width) before padding, to network.onnx. Raises ValueError where `out` is a model folder.
     """

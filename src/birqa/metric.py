@@ -123,7 +123,7 @@ class FullReferenceMetric:
             parts.score,
             parts.level_score,
             parts.reliability,
-            _enlarge(parts.quality, self.model.config.patch, dist.shape[:2]),
+            _enlarge(parts.quality, self.model.config.patch * self.model.config.shrink, dist.shape[:2]),
             parts.strength,
             parts.confidence,
         )

@@ -20,7 +20,7 @@ import numpy as np
 from birqa.calibration import PredictionInterval
 from birqa.network.config import BiRQAConfig
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS_FILE = "weights.safetensors"
 # What is done to pictures before the network; stored beside the weights and required to match at load.
 PREPROCESSING = "rgb-unit-range, replicate padding, features at full resolution"

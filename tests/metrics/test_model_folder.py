@@ -91,7 +91,7 @@ def test_a_record_that_is_no_text_is_found(folder):
     assert "is damaged" in refused(folder)
 
 
-@pytest.mark.parametrize("field", [{"format": 2}, {"format": None}, {"preprocessing": "grey"}])
+@pytest.mark.parametrize("field", [{"format": 1}, {"format": 3}, {"format": None}, {"preprocessing": "grey"}])
 def test_a_record_of_another_release_is_refused(folder, field):
     edit(folder, **field)
     assert "written for another release of birqa; install the release that made it" in refused(folder)

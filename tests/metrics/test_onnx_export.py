@@ -10,14 +10,23 @@ from birqa.export import export_onnx
 from birqa.registry import find_model
 
 
-def plain_onnxruntime(folder, dist, ref, multiple):
+def averaged(picture, factor):
+    height, width = picture.shape[:2]
+    whole = np.pad(picture / 255, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
+    cells = whole.reshape(whole.shape[0] // factor, factor, whole.shape[1] // factor, factor, 3)
+    return cells.mean((1, 3))
+
+
+def plain_onnxruntime(folder, dist, ref, config):
     """The score as another program computes it, from the recipe in the docstring of `export_onnx`."""
+    dist, ref = (averaged(picture, config.shrink) for picture in (dist, ref))
     height, width = dist.shape[:2]
+    multiple = config.multiple
     below, right = -height % multiple, -width % multiple
     feed = {}
     for name, picture in (("dist", dist), ("ref", ref)):
         padded = np.pad(picture, ((5, 5 + below), (5, 5 + right), (0, 0)), mode="edge")
-        feed[name] = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+        feed[name] = padded.transpose(2, 0, 1)[None].astype(np.float32)
     features, network = (
         ort.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
         for name in ("features", "network")
@@ -40,7 +49,7 @@ def test_exported_graphs_score_as_the_metric_in_plain_onnxruntime(name, tmp_path
         dist = damage("noise", ref, 12)
         expected = float(metric(dist, ref)[0])
         assert expected < 0.95
-        got = plain_onnxruntime(tmp_path / "graphs", dist, ref, model.config.multiple)
+        got = plain_onnxruntime(tmp_path / "graphs", dist, ref, model.config)
         assert got == pytest.approx(expected, abs=1e-5)
 
 
@@ -55,6 +64,21 @@ def test_exported_graphs_are_valid_and_hold_every_weight(tiny_model, tmp_path):
         np.testing.assert_array_equal(weights[name], value, err_msg=name)
 
 
+@pytest.mark.parametrize("shrink", [2, 3])
+def test_exported_graphs_of_a_shrinking_model_follow_the_recipe(
+    save_tiny, tmp_path, photographs, damage, shrink
+):
+    folder = save_tiny(tmp_path / "model", shrink=shrink)
+    model, metric = find_model(folder), birqa.create_metric(folder)
+    export_onnx(model, tmp_path / "graphs")
+    for height, width in ((96, 128), (61, 97), (32, 33)):
+        ref = photographs[1][:height, :width]
+        dist = damage("noise", ref, 30)
+        got = plain_onnxruntime(tmp_path / "graphs", dist, ref, model.config)
+        assert got == pytest.approx(float(metric(dist, ref)[0]), abs=1e-5)
+        assert metric.explain(dist, ref).quality_map.shape == (height, width)
+
+
 def test_exporting_again_replaces_the_graphs(tiny_model, tmp_path, pair):
     model = find_model(tiny_model)
     first = [path.read_bytes() for path in export_onnx(model, tmp_path)]
@@ -64,7 +88,7 @@ def test_exporting_again_replaces_the_graphs(tiny_model, tmp_path, pair):
     assert [len(data) for data in first] == [len(data) for data in second]
     assert len(list(tmp_path.iterdir())) == 2
     expected = float(birqa.create_metric(tiny_model)(*pair)[0])
-    assert plain_onnxruntime(tmp_path, *pair, model.config.multiple) == pytest.approx(expected, abs=1e-5)
+    assert plain_onnxruntime(tmp_path, *pair, model.config) == pytest.approx(expected, abs=1e-5)
 
 
 PARTS = ("csram", "scgb", "reliability_head")
@@ -73,6 +97,8 @@ OTHERS = [
     {"lbp": "soft"},
     {"lbp": "hard"},
     {"patch": 2},
+    {"shrink": 2},
+    {"shrink": 3},
     {"widths": (8, 8, 8), "blocks": (0, 1, 2)},
     {"squeeze": 8, "head_width": 4, "gem_powers": (1.5, 4.0), "reliability_bound": 0.5},
 ]

@@ -48,6 +48,7 @@ class OnnxEngine:
         return Parts(float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0])
 
     def _run(self, network: Any, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        dist, ref = _shrunk(dist, self.config.shrink), _shrunk(ref, self.config.shrink)
         try:
             feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
             feed["size"] = np.array(dist.shape[:2], np.float32)
@@ -62,7 +63,7 @@ class OnnxEngine:
         return result
 
     def pyramid(self, dist: np.ndarray, ref: np.ndarray) -> list[np.ndarray]:
-        """Feature maps of each level l, float32 (1, 6, H / 2^l, W / 2^l) of the padded picture."""
+        """Feature maps of each level l, float32 (1, 7, H / 2^l, W / 2^l) of the padded picture."""
         multiple, levels = self.config.multiple, self.config.levels
         height, width = (-(-side // multiple) * multiple for side in dist.shape[:2])
         margin = [(HALO, HALO + height - dist.shape[0]), (HALO, HALO + width - dist.shape[1]), (0, 0)]
@@ -79,6 +80,20 @@ class OnnxEngine:
             for level, part in enumerate(maps):
                 pyramid[level][:, :, top >> level : bottom >> level] = part
         return pyramid
+
+
+def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
+    """Means over factor x factor pixels, float32 in [0, 1]; edges repeated to whole cells. 1: as it is."""
+    if factor == 1:
+        return image
+    height, width = image.shape[:2]
+    whole = np.pad(image, [(0, -height % factor), (0, -width % factor), (0, 0)], mode="edge")
+    # Strided sums are several times faster than a mean over two axes of a reshaped array.
+    total = np.zeros((whole.shape[0] // factor, whole.shape[1] // factor, 3), np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            total += whole[row::factor, column::factor]
+    return total / np.float32(factor**2 * (255 if image.dtype == np.uint8 else 1))
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

@@ -144,6 +144,14 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
+def shrunk(image: Tensor, factor: int) -> Tensor:
+    """Means over factor x factor pixels; the edges are repeated down and right to whole cells."""
+    if factor == 1:
+        return image
+    height, width = image.shape[-2:]
+    return F.avg_pool2d(F.pad(image, (0, -width % factor, 0, -height % factor), mode="replicate"), factor)
+
+
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Repeat the edges: down and right to a multiple, then by the features' halo on every side."""
     height, width = image.shape[-2:]
@@ -190,6 +198,7 @@ class BiRQA(nn.Module):
     def _run(self, dist: Tensor, ref: Tensor, **wanted: bool):  # type: ignore[no-untyped-def]
         multiple = self.config.multiple
         with full_precision(dist.device):
+            dist, ref = shrunk(dist, self.config.shrink), shrunk(ref, self.config.shrink)
             pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
             size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
             with torch.autocast(dist.device.type, torch.bfloat16, enabled=self.mixed):

@@ -12,6 +12,8 @@ class BiRQAConfig:
     """Channels of each pyramid level, fine to coarse (ours; the paper tells only the 5.5 M total)."""
     blocks: tuple[int, ...] = (1, 1, 1, 1)
     """Residual 3x3 blocks after the fusion of each level (ours)."""
+    shrink: int = 1
+    """The pictures are averaged over so many pixels a side before anything else (ours; the paper's is 1)."""
     patch: int = 4
     """Side of the non-overlapping patches that the pre-processing reads, in pixels of its level (ours)."""
     squeeze: int = 4
@@ -38,6 +40,8 @@ class BiRQAConfig:
     def __post_init__(self) -> None:
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
             raise ValueError("widths and blocks must name the same number of levels, at least 2.")
+        if self.shrink < 1:
+            raise ValueError(f"shrink={self.shrink} must be at least 1.")
         if any(width <= 0 or width % 8 for width in self.widths):
             raise ValueError(f"widths={self.widths} must be multiples of 8.")
 
@@ -47,7 +51,7 @@ class BiRQAConfig:
 
     @property
     def multiple(self) -> int:
-        """Pictures are padded to a multiple of this many pixels: one cell of the coarsest level."""
+        """Shrunk pictures are padded to a multiple of so many pixels: one cell of the coarsest level."""
         return int(self.patch * 2 ** (self.levels - 1))
 
     def to_dict(self) -> dict[str, Any]:
