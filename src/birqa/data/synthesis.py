@@ -9,12 +9,9 @@ rating. All write `ref/`, `dist/` and `meta.csv`.
 
 import csv
 import hashlib
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +22,7 @@ from PIL import Image as PillowImage
 from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
 from birqa.data.distortions.varied import FAMILIES, draw_family
+from birqa.workers import start_workers
 
 ImageFormat = Literal["png", "bmp"]
 Progress = Callable[[int, int], None]
@@ -338,9 +336,7 @@ def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -
             if progress:
                 progress(done, len(jobs))
         return
-    # Forking a process that has already started threads (PyTorch, OpenCV) can hang; spawning cannot.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=partial(cv2.setNumThreads, 1)) as pool:
+    with start_workers(count, cv2.setNumThreads, 1) as pool:
         for done, _ in enumerate(pool.map(_make_reference, jobs), 1):
             if progress:
                 progress(done, len(jobs))

@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from birqa.batch import load_pair
 from birqa.evaluation.peers import Peer, load_peer
 from birqa.images import ResizeMode
 from birqa.pairing import Pair
+from birqa.workers import start_workers
 
 # Pairs that a worker scores before the results are kept.
 CHUNK = 20
@@ -57,11 +56,9 @@ def score_by_peers(
     missing = [index for index, key in keys.items() if key not in done]
     chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
     count = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
-    # Forking a process that has already started threads can hang; spawning cannot.
-    context = multiprocessing.get_context("spawn")
     with (
         kept.open("a", encoding="utf-8") as file,
-        ProcessPoolExecutor(count, context, initializer=_start_worker, initargs=(tuple(peers),)) as pool,
+        start_workers(count, _start_worker, tuple(peers)) as pool,
     ):
         work = partial(_score_chunk, partial(load_pair, resize=resize, background=background))
         results = pool.map(work, ([pairs[index] for index in chunk] for chunk in chunks))
