@@ -55,7 +55,9 @@ $(SETS)/train.csv: $(SETS)/kadid-train/meta.csv $(SETS)/combined-train/meta.csv 
 PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics:ms-ssim \
 	piq:vif_p piq:gmsd piq:fsim piq:haarpsi piq:mdsi piq:vsi
 
-benchmarks/results/%.json: $(SETS)/%/meta.csv $(wildcard src/birqa/weights/*/*) | $(DEV)/ready
+WEIGHTS := $(wildcard src/birqa/weights/*/*)
+
+benchmarks/results/%.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
@@ -65,14 +67,14 @@ benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
 	$(DEV)/bin/birqa data faithfulness $< $(TID2013_VALUES:%=--authors %) --cache $(SETS)/tid2013/peers.jsonl --json > $@.part
 	mv $@.part $@
 
-benchmarks/results/outside.json: | $(DEV)/ready
+benchmarks/results/outside.json: $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/outside.py $(DATA)/refs384 --out $@
 
-benchmarks/results/fine-tuning.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
+benchmarks/results/fine-tuning.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/fine_tuning.py $< --runs runs/fine-tuning --out $@
 
 # Hours on two cores: ten trainings.
-benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-database.json | $(DEV)/ready
+benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-database.json $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
