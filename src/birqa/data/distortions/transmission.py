@@ -8,19 +8,22 @@ from PIL import Image as PillowImage
 
 from birqa.data.distortions._pixels import Image, clip, from_uint8, psnr, to_uint8
 from birqa.data.distortions.compression import jpeg
-from birqa.data.distortions.transform import from_blocks, from_ycbcr, to_blocks
+from birqa.data.distortions.transform import from_blocks, from_ycbcr, to_blocks, to_ycbcr
 
 _START_OF_DATA = b"\xff\x93"
 _OVERSHOOT = 1.1
+# How far right, as a share of the width, the damage of each round begins at least: ever smaller steps.
+_ROUNDS = (0.0, 0.0, 0.25, 0.5, 0.75, 0.9)
 
 
 def jpeg_transmission(image: Image, target: float, rng: np.random.Generator) -> Image:
     """JPEG with errors that last to the end of a row of 16 pixels, as many as bring the PSNR to `target` dB.
 
-    From a random place on, a row either keeps only the means of its 8 x 8 blocks, or is moved by one or two
-    macroblocks, or keeps its means but has the detail of other blocks; its colour also drifts. TID2013
-    (Ponomarenko et al. 2013), type 12: 33, 30, 27, 24, 21 dB. A model of what a decoder makes of bit errors,
-    fitted to the authors' per-image metric values.
+    From a random place on, a row either keeps only the means of its 8 x 8 blocks, or keeps its means but has
+    the detail of other blocks; its colour also drifts. Where all rows are damaged and that is not enough,
+    rows are also moved by one or two macroblocks, and colours drift further. TID2013 (Ponomarenko et al.
+    2013), type 12: 33, 30, 27, 24, 21 dB. A model of what a decoder makes of bit errors, fitted to the
+    authors' per-image metric values.
     """
     height, width = image.shape[:2]
     sent = jpeg(image, 80)
@@ -28,17 +31,16 @@ def jpeg_transmission(image: Image, target: float, rng: np.random.Generator) -> 
     budget = 10.0 ** (-target / 10.0) * image.size
     error = float(np.sum((sent - image) ** 2))
     rows = -(-height // 16)
-    for attempt in range(6 * rows):
+    for attempt in range(len(_ROUNDS) * rows):
         if attempt % rows == 0:
             order = rng.permutation(rows)
-            # Every further round begins later, for small steps towards the target.
-            first = width * (1.0 - 0.5 ** (attempt // rows))
+            first = width * _ROUNDS[attempt // rows]
         if error >= budget:
             break
         row = order[attempt % rows]
         left = 16 * int(rng.integers(first // 16, max(1 + first // 16, (first + width) // 32)))
         place = np.s_[16 * row : 16 * row + 16, left:]
-        damaged = _damaged(sent[place], rng)
+        damaged = _damaged(sent[place], rng, attempt // rows)
         change = float(np.sum((damaged - image[place]) ** 2) - np.sum((received[place] - image[place]) ** 2))
         if error + change < _OVERSHOOT * budget:
             received[place] = damaged
@@ -46,15 +48,16 @@ def jpeg_transmission(image: Image, target: float, rng: np.random.Generator) -> 
     return received
 
 
-def _damaged(part: Image, rng: np.random.Generator) -> Image:
+def _damaged(part: Image, rng: np.random.Generator, done: int) -> Image:
+    """The end of a row, damaged; `done` is the number of finished rounds."""
     kind = rng.random()
     moved_by = 16 * int(rng.integers(1, 3)) * int(rng.choice((-1, 1)))
-    drift = from_ycbcr(rng.normal(0.0, 4.0 / 255.0, 3).astype(np.float32))
+    drift = from_ycbcr(rng.normal(0.0, (10.0 * done or 2.0) / 255.0, 3).astype(np.float32))
     columns = np.clip(np.arange(part.shape[1]) - moved_by, 0, part.shape[1] - 1)
     moved, means = part[:, columns], _block_means(part)
-    if kind < 0.4:
+    if kind < 0.6:
         damaged = means
-    elif kind < 0.6:
+    elif done and kind < 0.9:
         damaged = moved
     else:
         damaged = means + moved - _block_means(moved)
@@ -70,8 +73,9 @@ def _block_means(part: Image) -> Image:
 def jpeg2000_transmission(image: Image, target: float, rng: np.random.Generator) -> Image:
     """JPEG 2000 some 2.5 dB better than `target`, then bits flipped in the file until `target` dB is reached.
 
-    TID2013 (Ponomarenko et al. 2013), type 13: 33, 30, 27, 24, 21 dB. The damage is real: the file is decoded
-    with its errors, so it depends on the decoder (Pillow's OpenJPEG).
+    Chroma is that of the undamaged file, because the authors' per-image metric values tell that most of the
+    damage is in luma. TID2013 (Ponomarenko et al. 2013), type 13: 33, 30, 27, 24, 21 dB. The damage is real:
+    the file is decoded with its errors, so it depends on the decoder (Pillow's OpenJPEG).
     """
     low, high = np.log(2.0), np.log(1000.0)
     for _ in range(8):
@@ -84,14 +88,20 @@ def jpeg2000_transmission(image: Image, target: float, rng: np.random.Generator)
     body = np.arange(data.index(_START_OF_DATA) + 2, len(data) - 2)
     places = rng.permutation(body)
     bits = np.left_shift(1, rng.integers(0, 8, len(places))).astype(np.uint8)
-    return _flip(image, data, places, bits, target)
+    chroma = to_ycbcr(image if received is None else received)[..., 1:]
+    return _flip(image, chroma, data, places, bits, target)
 
 
 _HEADROOM = 2.5
 
 
 def _flip(
-    image: Image, data: bytes, places: NDArray[np.int64], bits: NDArray[np.uint8], target: float
+    image: Image,
+    chroma: Image,
+    data: bytes,
+    places: NDArray[np.int64],
+    bits: NDArray[np.uint8],
+    target: float,
 ) -> Image:
     """Flip bits in turn, skipping those after which too little is left of the picture."""
     current = np.frombuffer(data, np.uint8).copy()
@@ -106,6 +116,8 @@ def _flip(
         trial = current.copy()
         trial[places[chosen]] ^= bits[chosen]
         decoded = _decode(trial.tobytes())
+        if decoded is not None:
+            decoded = clip(from_ycbcr(np.concatenate([to_ycbcr(decoded)[..., :1], chroma], axis=2)))
         position += batch
         reached = -1.0 if decoded is None else psnr(image, decoded)
         if decoded is not None and abs(reached - target) < best_error:
