@@ -89,7 +89,7 @@ class _Dissent:
 
     For type "11|12" and an opinion c: the mean over the rated cells (type, level) of types 11 and 12 of
     rating - opinion, weighted by how near the cell's opinion is to c; where the committee sees nothing wrong,
-    there is no dissent.
+    and for types that nobody has rated, there is no dissent.
     """
 
     NEARNESS = 0.06
@@ -104,8 +104,6 @@ class _Dissent:
             self.cells.setdefault(kind, []).append(np.mean(members, axis=0))
 
     def __call__(self, kinds: str, opinion: float) -> float:
-        if "|" not in kinds and kinds not in self.cells:
-            return 0.0
         cells = [cell for kind in kinds.split("|") for cell in self.cells.get(kind, [])]
         where, difference = np.array([*cells, (self.flawless, 0.0)]).T
         nearness = np.exp(-0.5 * ((where - opinion) / self.NEARNESS) ** 2) + 1e-9
