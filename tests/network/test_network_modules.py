@@ -94,9 +94,9 @@ def test_residual_block_formula():
 
 
 def test_fusion_reads_ssim_information_colour_and_lbp_apart_and_weighs_them_by_their_means():
-    module, x = randomised(AdaptiveFusion(8, patch=2, squeeze=4, blocks=1)), rand(1, 6, 8, 10)
+    module, x = randomised(AdaptiveFusion(8, patch=2, squeeze=4, blocks=1)), rand(1, 7, 8, 10)
     plain = x[0].numpy()
-    parts = [plain[:1], plain[1:2], plain[2:5], plain[5:]]
+    parts = [plain[:1], plain[1:3], plain[3:6], plain[6:]]
     joined = np.concatenate(
         [preprocess_by_hand(each, part, 2) for each, part in zip(module.preprocess, parts, strict=True)]
     )
