@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from birqa.files import replacing
+from birqa.registry import find_model
 
 OWN = {"14", "15", "16", "17", "18", "23"}
 COLUMNS = ("ref", "dist", "mos", "type", "level")
@@ -52,7 +53,7 @@ def main() -> None:
         unsplit, tables[name] = args.runs / f"{name}-all.csv", args.runs / f"{name}.csv"
         write_rows(args.meta, own, unsplit)
         birqa("data", "index", "csv", unsplit, "-o", tables[name])
-    run = args.runs / "run"
+    run = args.runs / find_model("birqa").fingerprint
     tuning = ("--from", "birqa", "--mos-range", 0, 0.9, "--steps", 300)
     birqa("train", "--data", tables["own"], *tuning, "-o", run)
     record = {"types": sorted(OWN, key=int), "evaluations": []}

@@ -51,11 +51,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.meta)
+    # Splits kept from other weights are no results of these.
+    runs = args.runs / find_model(args.start).fingerprint
     results = []
     for seed in range(args.splits):
-        kept = args.runs / f"{seed}.json"
+        kept = runs / f"{seed}.json"
         if not kept.exists():
-            result = run_split(rows, args.start, args.recipe, args.runs / str(seed), seed)
+            result = run_split(rows, args.start, args.recipe, runs / str(seed), seed)
             with replacing(kept) as part:
                 part.write_text(json.dumps(result) + "\n", encoding="utf-8")
         results.append(json.loads(kept.read_text(encoding="utf-8")))

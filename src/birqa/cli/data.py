@@ -2,8 +2,9 @@
 
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -69,18 +70,8 @@ def combined(
     """Two of KADID-10k's distortions in turn on your photographs, without ratings (see `data committee`)."""
     from birqa.data.synthesis import build_combined
 
-    files, splits = _references(photographs, manifest, split, limit)
-    meta = build_combined(
-        files,
-        out,
-        count=count,
-        image_format=image_format,
-        seed=seed,
-        workers=workers,
-        split_of=splits,
-        progress=_report,
-    )
-    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
+    source = photographs, manifest, split, limit
+    _unrated(build_combined, source, out, count, image_format=image_format, seed=seed, workers=workers)
 
 
 @app.command("varied")
@@ -98,18 +89,8 @@ def varied(
     """Distortions of random strength beyond KADID-10k's, on your photographs, without ratings."""
     from birqa.data.synthesis import build_varied
 
-    files, splits = _references(photographs, manifest, split, limit)
-    meta = build_varied(
-        files,
-        out,
-        count=count,
-        image_format=image_format,
-        seed=seed,
-        workers=workers,
-        split_of=splits,
-        progress=_report,
-    )
-    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
+    source = photographs, manifest, split, limit
+    _unrated(build_varied, source, out, count, image_format=image_format, seed=seed, workers=workers)
 
 
 @app.command("committee")
@@ -128,6 +109,18 @@ def committee(
     from birqa.data.committee import label_by_committee
 
     print(label_by_committee(tables, out, peers=peer, weight=weight, workers=workers, progress=_report))
+
+
+def _unrated(
+    build: Callable[..., Path],
+    source: tuple[Path, Path | None, str | None, int | None],
+    out: Path,
+    count: int,
+    **options: Any,
+) -> None:
+    files, splits = _references(*source)
+    meta = build(files, out, count=count, split_of=splits, progress=_report, **options)
+    print(f"{meta}: {len(files)} photographs, {count * len(files)} pairs")
 
 
 def _references(

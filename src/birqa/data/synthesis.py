@@ -2,9 +2,8 @@
 
 `build_kadid` distorts any pristine photographs as KADID-10k does and labels each result with the mean rating
 of its (type, level) cell; `build_combined` applies two of those distortions in turn and `build_varied` others
-of random strength, which nobody has rated;
-`build_tid2013` re-makes TID2013's own pictures from the Kodak photographs and labels each with its own
-rating. All write `ref/`, `dist/` and `meta.csv`.
+of random strength, which nobody has rated; `build_tid2013` re-makes TID2013's own pictures from the Kodak
+photographs and labels each with its own rating. All write `ref/`, `dist/` and `meta.csv`.
 """
 
 import csv
@@ -198,31 +197,16 @@ def build_combined(
     empty, and `type` and `level` read "11+3" and "2+4" in the order of application. Resumes like
     `build_kadid`.
     """
-    _check_sources(references)
-    jobs = []
-    for path in references:
-        names = [f"{path.stem}_combined_{index:03d}.{image_format}" for index in range(count)]
-        pictures = tuple(
-            _Picture(name, _draw_steps(random_generator(seed, name, 0, 0)), name) for name in names
-        )
-        jobs.append(_Job(path, out, "KADID-10k", pictures, image_format, seed))
-    _run(jobs, workers, progress)
 
-    splits = split_of or {}
-    rows = (
-        (
-            f"ref/{job.source.stem}.{image_format}",
-            f"dist/{picture.file}",
-            "",
-            "",
-            "+".join(str(number) for number, _ in picture.steps),
-            "+".join(str(level) for _, level in picture.steps),
-            splits.get(job.source.stem, ""),
-        )
-        for job in jobs
-        for picture in job.pictures
-    )
-    return _write_meta(out / "meta.csv", rows)
+    def draw(name: str) -> _Picture:
+        return _Picture(name, _draw_steps(random_generator(seed, name, 0, 0)), name)
+
+    def describe(picture: _Picture) -> tuple[str, str]:
+        kinds, levels = zip(*picture.steps, strict=True)
+        return "+".join(map(str, kinds)), "+".join(map(str, levels))
+
+    jobs = _draw_jobs(references, out, "KADID-10k", "combined", count, draw, image_format, seed)
+    return _make_unrated(jobs, describe, workers, split_of, progress)
 
 
 def build_varied(
@@ -241,31 +225,15 @@ def build_varied(
     In `meta.csv`, whose path is returned, `mos` is empty, `type` names the types of KADID-10k that are most
     alike as "11|12|14", and `level` the family. Resumes like `build_kadid`.
     """
-    _check_sources(references)
-    jobs = []
-    for path in references:
-        names = [f"{path.stem}_varied_{index:03d}.{image_format}" for index in range(count)]
-        pictures = tuple(
-            _Picture(name, (), name, draw_family(random_generator(seed, name, 0, 0))) for name in names
-        )
-        jobs.append(_Job(path, out, "", pictures, image_format, seed))
-    _run(jobs, workers, progress)
 
-    splits = split_of or {}
-    rows = (
-        (
-            f"ref/{job.source.stem}.{image_format}",
-            f"dist/{picture.file}",
-            "",
-            "",
-            "|".join(str(number) for number in FAMILIES[picture.family].kin),
-            picture.family,
-            splits.get(job.source.stem, ""),
-        )
-        for job in jobs
-        for picture in job.pictures
-    )
-    return _write_meta(out / "meta.csv", rows)
+    def draw(name: str) -> _Picture:
+        return _Picture(name, (), name, draw_family(random_generator(seed, name, 0, 0)))
+
+    def describe(picture: _Picture) -> tuple[str, str]:
+        return "|".join(map(str, FAMILIES[picture.family].kin)), picture.family
+
+    jobs = _draw_jobs(references, out, "", "varied", count, draw, image_format, seed)
+    return _make_unrated(jobs, describe, workers, split_of, progress)
 
 
 def read_kadid_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
@@ -383,6 +351,56 @@ def _save(image: Image, path: Path) -> None:
     options = {"compress_level": 1} if path.suffix == ".png" else {}
     PillowImage.fromarray(to_uint8(image)).save(temporary, format=path.suffix[1:].upper(), **options)
     temporary.replace(path)
+
+
+def _draw_jobs(
+    references: Sequence[Path],
+    out: Path,
+    database: str,
+    label: str,
+    count: int,
+    draw: Callable[[str], _Picture],
+    image_format: ImageFormat,
+    seed: int,
+) -> list[_Job]:
+    """`count` pictures of each reference, drawn by their file names, which carry the `label`."""
+    _check_sources(references)
+    return [
+        _Job(
+            path,
+            out,
+            database,
+            tuple(draw(f"{path.stem}_{label}_{index:03d}.{image_format}") for index in range(count)),
+            image_format,
+            seed,
+        )
+        for path in references
+    ]
+
+
+def _make_unrated(
+    jobs: Sequence[_Job],
+    describe: Callable[[_Picture], tuple[str, str]],
+    workers: int | None,
+    split_of: Mapping[str, str] | None,
+    progress: Progress | None,
+) -> Path:
+    """Make the pictures and write `meta.csv`, without ratings; `describe` gives type and level."""
+    _run(jobs, workers, progress)
+    splits = split_of or {}
+    rows = (
+        (
+            f"ref/{job.source.stem}.{job.image_format}",
+            f"dist/{picture.file}",
+            "",
+            "",
+            *describe(picture),
+            splits.get(job.source.stem, ""),
+        )
+        for job in jobs
+        for picture in job.pictures
+    )
+    return _write_meta(jobs[0].out / "meta.csv", rows)
 
 
 def _dist_name(stem: str, number: int, level: int, image_format: str) -> str:

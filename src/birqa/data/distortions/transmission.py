@@ -88,8 +88,7 @@ def jpeg2000_transmission(image: Image, target: float, rng: np.random.Generator)
     body = np.arange(data.index(_START_OF_DATA) + 2, len(data) - 2)
     places = rng.permutation(body)
     bits = np.left_shift(1, rng.integers(0, 8, len(places))).astype(np.uint8)
-    chroma = to_ycbcr(image if received is None else received)[..., 1:]
-    return _flip(image, chroma, data, places, bits, target)
+    return _flip(image, image if received is None else received, data, places, bits, target)
 
 
 _HEADROOM = 2.5
@@ -97,16 +96,16 @@ _HEADROOM = 2.5
 
 def _flip(
     image: Image,
-    chroma: Image,
+    received: Image,
     data: bytes,
     places: NDArray[np.int64],
     bits: NDArray[np.uint8],
     target: float,
 ) -> Image:
-    """Flip bits in turn, skipping those after which too little is left of the picture."""
+    """Flip bits in turn, skipping those after which too little is left of `received`, the undamaged file."""
+    chroma = to_ycbcr(received)[..., 1:]
     current = np.frombuffer(data, np.uint8).copy()
-    best = _decode(data)
-    best = image if best is None else best
+    best = received
     best_error = abs(psnr(image, best) - target)
     position, batch = 0, 8
     for _ in range(16):

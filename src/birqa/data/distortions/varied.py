@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
-from birqa.data.distortions import blur, colour, compression, noise
+from birqa.data.distortions import blur, brightness, colour, compression, noise
 from birqa.data.distortions._pixels import Image, clip, from_uint8, to_uint8
 from birqa.data.distortions.transform import from_ycbcr, to_ycbcr
 
@@ -104,7 +104,7 @@ def sharpened(image: Image, rng: np.random.Generator) -> Image:
 
 
 def toned(image: Image, rng: np.random.Generator) -> Image:
-    """Gamma (.5 to 2), contrast about the mean (.5 to 1.6) or an offset (up to .15): one of them or two."""
+    """Gamma (.5 to 2), contrast about the mean (.5 to 1.6) or an offset (up to .15): one to three of them."""
     chosen = rng.random(3) < 0.5
     chosen[rng.integers(3)] = True
     out = image
@@ -113,7 +113,7 @@ def toned(image: Image, rng: np.random.Generator) -> Image:
     if chosen[1]:
         out = clip(out.mean() + np.float32(rng.uniform(0.5, 1.6)) * (out - out.mean()))
     if chosen[2]:
-        out = clip(out + np.float32(rng.uniform(-0.15, 0.15)))
+        out = brightness.mean_shift(out, rng.uniform(-0.15, 0.15))
     return clip(out)
 
 
