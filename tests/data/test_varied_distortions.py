@@ -61,6 +61,13 @@ def test_families_are_drawn_by_their_shares():
         assert drawn.count(name) / 4000 == pytest.approx(family.share / total, abs=0.02)
 
 
+def test_families_are_drawn_evenly_on_request():
+    rng = np.random.default_rng(0)
+    drawn = [draw_family(rng, ("damaged", "toned")) for _ in range(1000)]
+    assert set(drawn) == {"damaged", "toned"}
+    assert 400 < drawn.count("toned") < 600
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_on_grey_has_the_asked_range_of_strengths_and_no_mean(seed):
     grey = np.full((96, 96, 3), 0.5, np.float32)

@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,6 +80,7 @@ def varied(
     photographs: Photographs,
     out: Out,
     count: Annotated[int, typer.Option(min=1, help="Pictures for each photograph.")] = 32,
+    family: Annotated[list[str] | None, typer.Option(help="Only this family; may be repeated.")] = None,
     manifest: Manifest = None,
     split: Split = None,
     limit: Limit = None,
@@ -90,7 +92,8 @@ def varied(
     from birqa.data.synthesis import build_varied
 
     source = photographs, manifest, split, limit
-    _unrated(build_varied, source, out, count, image_format=image_format, seed=seed, workers=workers)
+    make = partial(build_varied, families=tuple(family or ()))
+    _unrated(make, source, out, count, image_format=image_format, seed=seed, workers=workers)
 
 
 @app.command("committee")

@@ -214,25 +214,31 @@ def build_varied(
     out: Path,
     *,
     count: int,
+    families: Sequence[str] = (),
     image_format: ImageFormat = "png",
     seed: int = 0,
     workers: int | None = None,
     split_of: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Give every reference `count` versions by families of `birqa.data.distortions.varied`.
+    """Give every reference `count` versions by the `families` of `birqa.data.distortions.varied`, or by all.
 
     In `meta.csv`, whose path is returned, `mos` is empty, `type` names the types of KADID-10k that are most
-    alike as "11|12|14", and `level` the family. Resumes like `build_kadid`.
+    alike as "11|12|14", and `level` the family. Resumes like `build_kadid`. Raises ValueError for a family
+    that does not exist.
     """
+    unknown = [name for name in families if name not in FAMILIES]
+    if unknown:
+        raise ValueError(f"there is no family {unknown[0]!r}; choose from {', '.join(FAMILIES)}")
+    label = "_".join(["varied", *(name.replace(" ", "-") for name in families)])
 
     def draw(name: str) -> _Picture:
-        return _Picture(name, (), name, draw_family(random_generator(seed, name, 0, 0)))
+        return _Picture(name, (), name, draw_family(random_generator(seed, name, 0, 0), families))
 
     def describe(picture: _Picture) -> tuple[str, str]:
         return "|".join(map(str, FAMILIES[picture.family].kin)), picture.family
 
-    jobs = _draw_jobs(references, out, "", "varied", count, draw, image_format, seed)
+    jobs = _draw_jobs(references, out, "", label, count, draw, image_format, seed)
     return _make_unrated(jobs, describe, workers, split_of, progress)
 
 

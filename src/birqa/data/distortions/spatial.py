@@ -50,17 +50,17 @@ def non_eccentricity_patch(image: Image, count: float, rng: np.random.Generator)
 
 
 def moved_patches(image: Image, level: float, rng: np.random.Generator) -> Image:
-    """Copy patches of 15 x 15 pixels to places nearby.
+    """Copy patches to places nearby.
 
-    Level 1 moves patches by 2 to 4 pixels until the PSNR is 33 dB; levels 2 to 5 move 26, 65, 100 and 148
-    patches by 10 to 20 pixels. TID2013 (Ponomarenko et al. 2013), type 14, non-eccentricity pattern noise;
-    distances and counts, which go with a picture of 512 x 384, were fitted to the authors' per-image values.
+    Level 1 moves patches of 15 x 15 by 2 to 4 pixels until the PSNR is 33 dB; levels 2 to 5 move 85, 190, 235
+    and 370 patches of 10 x 10 by 6 to 10 pixels. TID2013 (Ponomarenko et al. 2013), type 14, non-eccentricity
+    pattern noise; distances and counts, which go with a picture of 512 x 384, were fitted to the authors'
+    per-image values.
     """
     height, width = image.shape[:2]
-    side = 15
-    nearest, farthest = (2.0, 4.0) if level == 1 else (10.0, 20.0)
+    side, nearest, farthest = (15, 2.0, 4.0) if level == 1 else (10, 6.0, 10.0)
     # The share of the picture, rather than the count, is kept for other sizes.
-    count = 2000 if level == 1 else (26, 65, 100, 148)[round(level) - 2]
+    count = 2000 if level == 1 else (85, 190, 235, 370)[round(level) - 2]
     count = max(1, round(count * height * width / (512 * 384)))
     moved = image.copy()
     budget = 10.0**-3.3 * image.size if level == 1 else np.inf

@@ -44,6 +44,13 @@ def from_blocks(blocks: Blocks, height: int, width: int) -> Image:
     return joined[:height, :width]
 
 
+def block_means(image: Image) -> Image:
+    """Every 8 x 8 block filled with its mean."""
+    blocks = to_blocks(image, 8)
+    means = np.broadcast_to(blocks.mean((-2, -1), keepdims=True), blocks.shape)
+    return from_blocks(means, *image.shape[:2])
+
+
 def forward_dct(blocks: Blocks) -> Blocks:
     """Orthonormal two-dimensional DCT of every block."""
     return np.asarray(dctn(blocks, axes=(-2, -1), norm="ortho"), np.float32)

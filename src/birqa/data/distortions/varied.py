@@ -4,7 +4,7 @@ Nobody has rated them. Each family names the types of KADID-10k that people judg
 made by other metrics can be put on the human scale (see `birqa.data.committee`). All choices are ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,12 +13,12 @@ from PIL import Image as PillowImage
 
 from birqa.data.distortions import blur, brightness, colour, compression, noise
 from birqa.data.distortions._pixels import Image, clip, from_uint8, to_uint8
-from birqa.data.distortions.transform import from_ycbcr, to_ycbcr
+from birqa.data.distortions.transform import block_means, from_blocks, from_ycbcr, to_blocks, to_ycbcr
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family; `kin` are numbers of KADID-10k's types, `share` is how often it is drawn."""
+    """One family; `kin` are numbers of KADID-10k's types, `share` is how often it is drawn unasked."""
 
     kin: tuple[int, ...]
     share: float
@@ -172,6 +172,41 @@ def misplaced(image: Image, rng: np.random.Generator) -> Image:
     return out
 
 
+def damaged(image: Image, rng: np.random.Generator) -> Image:
+    """JPEG of which 1 to 60 strips, 8 to 32 pixels high, are concealed or decoded wrongly.
+
+    A strip holds the means of its blocks, its blocks in another order, what stands above it or what stands
+    beside it; half of the time its colour is off as well.
+    """
+    sent = compression.jpeg(image, float(rng.integers(40, 96)))
+    out = sent.copy()
+    height, width = image.shape[:2]
+    off = _log_uniform(rng, 2, 40) / 255
+    for _ in range(round(_log_uniform(rng, 1, 60))):
+        side = 8 * int(rng.integers(1, 5))
+        top = side * int(rng.integers(0, height // side))
+        left = 8 * int(rng.integers(0, width // 8))
+        length = width if rng.random() < 0.5 else 8 * round(_log_uniform(rng, 1, width // 8))
+        right = min(width, left + length)
+        strip = sent[top : top + side, left:right]
+        kind = rng.integers(4)
+        if kind == 0:
+            new = block_means(strip)
+        elif kind == 1:
+            blocks = to_blocks(strip, 8)
+            detail = from_blocks(blocks[:, rng.permutation(blocks.shape[1])], *strip.shape[:2])
+            new = block_means(strip) + detail - block_means(detail)
+        elif kind == 2:
+            new = sent[max(0, top - side) : max(0, top - side) + side, left:right]
+        else:
+            moved = np.arange(left, right) + 8 * int(rng.integers(1, 5)) * int(rng.choice((-1, 1)))
+            new = sent[top : top + side, moved.clip(0, width - 1)]
+        if rng.random() < 0.5:
+            new = new + from_ycbcr(rng.normal(0, off, 3).astype(np.float32))
+        out[top : top + side, left:right] = clip(new)
+    return out
+
+
 FAMILIES = {
     "shaped noise": Family((11, 12, 14), 5, shaped_noise),
     "impulses": Family((13,), 1, impulses),
@@ -186,10 +221,14 @@ FAMILIES = {
     "posterised": Family((6, 22), 1.5, posterised),
     "smoothed": Family((15,), 1.5, smoothed),
     "misplaced": Family((20,), 1, misplaced),
+    # Drawn on request only: with a share, all pictures that earlier weights were trained on would be others.
+    "damaged": Family((20,), 0, damaged),
 }
 
 
-def draw_family(rng: np.random.Generator) -> str:
-    """The name of a family, by the families' shares."""
+def draw_family(rng: np.random.Generator, names: Sequence[str] = ()) -> str:
+    """One of the named families, evenly, or the name of any by the families' shares."""
+    if names:
+        return str(rng.choice(list(names)))
     shares = np.array([family.share for family in FAMILIES.values()])
     return str(rng.choice(list(FAMILIES), p=shares / shares.sum()))
