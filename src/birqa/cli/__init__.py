@@ -9,6 +9,7 @@ import typer
 
 import birqa
 from birqa.cli import (
+    attack,
     calibrate,
     data,
     data_sets,
@@ -59,6 +60,7 @@ app.command("distort")(distort.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
+app.command("attack")(attack.command)
 
 
 # Packages of the extras, by the extra that brings them.

@@ -1,18 +1,21 @@
 """PyTorch: gradients and GPUs."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from birqa.engines.base import Parts
+from birqa.features.maps import LbpMode
 from birqa.images import to_float
 from birqa.model import Model, ModelError
 from birqa.network.birqa import BiRQA
 
 
-def load_module(model: Model, device: str = "cpu") -> BiRQA:
-    """The model as a frozen `BiRQA` module in evaluation mode."""
-    module = BiRQA(model.config)
+def load_module(model: Model, device: str = "cpu", lbp: LbpMode | None = None) -> BiRQA:
+    """The model as a frozen `BiRQA` module in evaluation mode; `lbp` other than its own is for attacks."""
+    module = BiRQA(replace(model.config, lbp=lbp) if lbp else model.config)
     tensors = {name: torch.from_numpy(value) for name, value in model.tensors.items()}
     try:
         module.network.load_state_dict(tensors, strict=True)

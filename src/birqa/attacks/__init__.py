@@ -1,0 +1,39 @@
+"""Attacks on any metric: `(dist, ref) -> scores`, higher better (see `birqa.attacks.base`)."""
+
+from dataclasses import fields
+from typing import Any
+
+from birqa.attacks.apgd import APGD
+from birqa.attacks.autoattack import AutoAttack
+from birqa.attacks.base import Attack, Goal, Metric, bidirectional
+from birqa.attacks.cw import CW
+from birqa.attacks.facpa import FACPA
+from birqa.attacks.fgsm import FGSM
+from birqa.attacks.korhonen import KorhonenYou
+from birqa.attacks.parsimonious import Parsimonious
+from birqa.attacks.pgd import IFGSM, PGD
+from birqa.attacks.square import Square
+from birqa.attacks.trained import TrainedAttack
+from birqa.attacks.uap import UAP
+from birqa.attacks.zhang import Zhang
+
+ATTACKS: dict[str, type[Attack]] = {
+    attack.name: attack
+    for attack in (
+        *(FGSM, IFGSM, PGD, CW, APGD, AutoAttack, FACPA, Zhang, KorhonenYou, UAP, Square, Parsimonious),
+    )
+}
+"""By name, in the order of reports."""
+
+__all__ = ["ATTACKS", "Attack", "Goal", "Metric", "TrainedAttack", "bidirectional", "create_attack"]
+
+
+def create_attack(name: str, **settings: Any) -> Attack:
+    """An attack by name, with settings of its own; raises ValueError for a name or setting not known."""
+    if name not in ATTACKS:
+        raise ValueError(f"there is no attack {name!r}; choose from {', '.join(ATTACKS)}.")
+    known = [field.name for field in fields(ATTACKS[name])]
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        raise ValueError(f"{name} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
+    return ATTACKS[name](**settings)

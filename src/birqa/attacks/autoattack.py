@@ -1,0 +1,36 @@
+"""AutoAttack for scores: the worst case, per picture, of a gradient attack and a black-box one."""
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from birqa.attacks.apgd import APGD
+from birqa.attacks.base import Goal, SingleBudgetAttack, better, within
+from birqa.attacks.square import Square
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoAttack(SingleBudgetAttack):
+    """APGD, then Square, then a line search along the better one's change (after Croce and Hein 2020).
+
+    The form for scores is ours. The line search tries the change at `stretches` of its length, each kept
+    within the budget. Of the settings of both parts, this attack's seed takes the place of theirs.
+    """
+
+    name: ClassVar[str] = "autoattack"
+
+    apgd: APGD = field(default_factory=APGD)
+    square: Square = field(default_factory=lambda: Square(queries=5000))
+    stretches: tuple[float, ...] = (0.25, 0.5, 0.75, 1.5, 2.0, 4.0, 16.0)
+
+    def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
+        best_values, best = goal.value(dist), dist
+        for part in (self.apgd, self.square):
+            found = replace(part, seed=self.seed).attack_within(goal, dist, budget)
+            best_values, best = better(goal.value(found), found, best_values, best)
+        change = best - dist
+        for stretch in self.stretches:
+            found = within(dist + stretch * change, dist, budget)
+            best_values, best = better(goal.value(found), found, best_values, best)
+        return best

@@ -1,0 +1,181 @@
+"""What every attack shares: the metric under attack, its goal, budgets, and the pictures within reach.
+
+Attacks act on RGB in [0, 1], under L-infinity budgets of the same unit, and clamp to [0, 1]; the reference is
+never touched.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+"""(dist, ref), each RGB (N, 3, H, W) in [0, 1] -> scores (N,), higher is better."""
+
+Direction = Literal["up", "down"] | Tensor
+"""Where the scores are pushed: all up, all down, or each by its sign (N,), as from `bidirectional`."""
+
+
+def bidirectional(quality: Tensor) -> Tensor:
+    """Signs that hurt ranks most: pictures above the mean quality (ratings or clean scores) are pushed down.
+
+    Takes and gives (N,), so the mean is that of what is given: pass a whole data set at once.
+    """
+    return torch.where(quality > quality.mean(), -1.0, 1.0)
+
+
+class Goal:
+    """What an attack raises: sign * score of a batch of pictures, per picture."""
+
+    def __init__(self, metric: Metric, ref: Tensor, sign: Tensor) -> None:
+        self.metric, self.ref, self.sign = metric, ref, sign
+        self.queries = 0
+        """Scored pictures so far."""
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        self.queries += len(pictures)
+        gain: Tensor = self.sign * self.metric(pictures, self.ref)
+        return gain
+
+    @torch.no_grad()
+    def value(self, pictures: Tensor) -> Tensor:
+        """(N,), without a graph."""
+        return self(pictures)
+
+    @torch.enable_grad()
+    def gradient(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The goal (N,) and its gradient (N, 3, H, W)."""
+        pictures = pictures.detach().requires_grad_()
+        value = self(pictures)
+        (slope,) = torch.autograd.grad(value.sum(), pictures)
+        return value.detach(), slope
+
+    def only(self, index: int) -> "Goal":
+        """The same goal for one picture of the batch; takes any number of versions of it."""
+        ref, metric = self.ref[index : index + 1], self.metric
+        return Goal(lambda pictures, _: metric(pictures, ref.expand_as(pictures)), ref, self.sign[index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(ABC):
+    """An attack's settings are its fields; data and budgets come with the call."""
+
+    name: ClassVar[str]
+    white_box: ClassVar[bool] = True
+    """Whether it needs gradients."""
+
+    seed: int = 0
+    """Decides all that is drawn, for each picture apart from what else is in its batch."""
+    eight_bit: bool = False
+    """Give pictures of whole 8-bit levels, as a file holds them; they are within the budget as well."""
+
+    def __call__(
+        self,
+        metric: Metric,
+        dist: Tensor,
+        ref: Tensor,
+        budgets: Sequence[float],
+        direction: Direction = "up",
+    ) -> list[Tensor]:
+        """The attacked pictures (N, 3, H, W) in [0, 1] for each of the budgets.
+
+        Raises ValueError for budgets outside (0, 1], shapes that differ, or values outside [0, 1].
+        """
+        dist, ref, sign = _checked(dist, ref, budgets, direction)
+        attacked = self.attack(Goal(metric, ref, sign), dist, list(budgets))
+        return [
+            round_to_levels(within(pictures, dist, budget), dist, budget) if self.eight_bit
+            else within(pictures, dist, budget)
+            for pictures, budget in zip(attacked, budgets, strict=True)
+        ]  # fmt: skip
+
+    @abstractmethod
+    def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:
+        """As the call; what leaves the budget or [0, 1] is brought back by the caller."""
+
+    def settings(self) -> dict[str, Any]:
+        """The name and every setting, for reports."""
+        return {"attack": self.name, **asdict(self)}
+
+
+class SingleBudgetAttack(Attack):
+    """An attack that works for one budget at a time."""
+
+    def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:
+        return [self.attack_within(goal, dist, budget) for budget in budgets]
+
+    @abstractmethod
+    def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
+        """The attacked pictures for one budget."""
+
+
+def within(pictures: Tensor, dist: Tensor, budget: float) -> Tensor:
+    """The nearest pictures at most `budget` away from `dist` at every sample, and in [0, 1]."""
+    low, high = (dist - budget).clamp(min=0), (dist + budget).clamp(max=1)
+    return torch.minimum(torch.maximum(pictures.detach(), low), high)
+
+
+def round_to_levels(pictures: Tensor, dist: Tensor, budget: float) -> Tensor:
+    """Nearest 8-bit levels; where that leaves the budget, the next level towards `dist`.
+
+    With `dist` between levels and a budget below half a level there may be none: `dist` stays as it is there.
+    """
+    levels = torch.round(pictures * 255)
+    slack = 1e-4
+    too_high = levels > (dist + budget) * 255 + slack
+    too_low = levels < (dist - budget) * 255 - slack
+    rounded = (levels - too_high.to(levels.dtype) + too_low.to(levels.dtype)) / 255
+    fits = (rounded - dist).abs() <= budget + slack / 255
+    return torch.where(fits, rounded, dist).clamp(0, 1)
+
+
+def better(goal_values: Tensor, pictures: Tensor, best_values: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:
+    """For each picture the version with the higher goal, and that goal."""
+    improved = goal_values > best_values
+    return (
+        torch.where(improved, goal_values, best_values),
+        torch.where(improved[:, None, None, None], pictures, best),
+    )
+
+
+def generators(dist: Tensor, seed: int) -> list[torch.Generator]:
+    """A generator for each picture, which depends on its samples and the seed only."""
+    made = []
+    for picture in dist:
+        content = picture.detach().cpu().contiguous().numpy().tobytes()
+        digest = hashlib.sha256(content + seed.to_bytes(8, "little", signed=True)).digest()
+        made.append(torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True)))
+    return made
+
+
+def uniform_like(dist: Tensor, seed: int) -> Tensor:
+    """Uniform in [-1, 1], for each picture apart."""
+    drawn = [torch.rand(dist.shape[1:], generator=generator) for generator in generators(dist, seed)]
+    return (2 * torch.stack(drawn) - 1).to(dist)
+
+
+def _checked(
+    dist: Tensor, ref: Tensor, budgets: Sequence[float], direction: Direction
+) -> tuple[Tensor, Tensor, Tensor]:
+    if dist.shape != ref.shape or dist.ndim != 4 or dist.shape[1] != 3:
+        raise ValueError(
+            f"dist is {tuple(dist.shape)} and ref {tuple(ref.shape)}, but both must be RGB (N, 3, H, W)."
+        )
+    for label, value in (("dist", dist), ("ref", ref)):
+        if not (value.min() >= 0 and value.max() <= 1):
+            raise ValueError(f"{label} leaves [0, 1]: divide 0..255 data by 255.")
+    if not budgets or not all(0 < budget <= 1 for budget in budgets):
+        raise ValueError(f"budgets={list(budgets)} should be in (0, 1]: 8/255, not 8.")
+    if isinstance(direction, str):
+        if direction not in ("up", "down"):
+            raise ValueError(f"direction={direction!r} should be 'up', 'down' or signs (N,).")
+        sign = torch.full((len(dist),), 1.0 if direction == "up" else -1.0).to(dist)
+    else:
+        sign = direction.to(dist)
+        if sign.shape != (len(dist),) or not bool((sign.abs() == 1).all()):
+            raise ValueError(f"direction should hold a sign, 1 or -1, for each of the {len(dist)} pictures.")
+    return dist.detach(), ref.detach(), sign

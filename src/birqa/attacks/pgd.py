@@ -1,0 +1,52 @@
+"""Projected gradient ascent, from the picture itself (I-FGSM) or from random starts (PGD)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from birqa.attacks.base import Goal, SingleBudgetAttack, better, uniform_like, within
+
+
+@dataclass(frozen=True, kw_only=True)
+class IFGSM(SingleBudgetAttack):
+    """`steps` signed steps from the picture itself (Kurakin et al. 2017)."""
+
+    name: ClassVar[str] = "ifgsm"
+
+    steps: int = 10
+    step: float = 1 / 255
+    """Length of a step; never more than the budget."""
+    keep_best: bool = True
+    """Give the best picture met on the way, not the last."""
+
+    def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
+        return self.climb(goal, dist, dist, budget)[1]
+
+    def climb(self, goal: Goal, start: Tensor, dist: Tensor, budget: float) -> tuple[Tensor, Tensor]:
+        """Goals (N,) and pictures after climbing from `start`."""
+        pictures, best = start, start
+        best_values = torch.full_like(goal.sign, -torch.inf)
+        for _ in range(self.steps):
+            values, slope = goal.gradient(pictures)
+            best_values, best = better(values, pictures, best_values, best)
+            pictures = within(pictures + min(self.step, budget) * slope.sign(), dist, budget)
+        values = goal.value(pictures)
+        return better(values, pictures, best_values, best) if self.keep_best else (values, pictures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PGD(IFGSM):
+    """I-FGSM from `restarts` uniformly random starts within the budget (Madry et al. 2018)."""
+
+    name: ClassVar[str] = "pgd"
+
+    restarts: int = 1
+
+    def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
+        best_values, best = torch.full_like(goal.sign, -torch.inf), dist
+        for restart in range(self.restarts):
+            start = within(dist + budget * uniform_like(dist, self.seed + restart), dist, budget)
+            best_values, best = better(*self.climb(goal, start, dist, budget), best_values, best)
+        return best

@@ -1,0 +1,136 @@
+"""birqa attack: how far somebody who wants to can move a score."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from birqa.cli import options
+
+
+def command(
+    ref: Annotated[Path, typer.Argument(help="Reference picture or folder; it is never changed.")],
+    dist: Annotated[list[Path], typer.Argument(help="Distorted picture(s) or folder, to be attacked.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="PNG to write; for several pictures a folder.")],
+    attack: Annotated[str, typer.Option(help="The attack: fgsm, pgd, cw, autoattack, square, ...")] = "pgd",
+    budget: Annotated[
+        str, typer.Option(help="Most that a sample may change, L-infinity on [0, 1]; 8/255 or .03.")
+    ] = "8/255",
+    direction: Annotated[
+        Literal["up", "down", "bidirectional"],
+        typer.Option(help="Where scores are pushed; bidirectional: those above the mean down, others up."),
+    ] = "up",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the attack, as steps=20; may be repeated.")
+    ] = None,
+    gradient: Annotated[
+        Literal["straight-through", "soft", "hard"],
+        typer.Option(help="What the attacker differentiates; scores are always those of the metric itself."),
+    ] = "straight-through",
+    train_pairs: Annotated[
+        Path | None, typer.Option(help="CSV with ref,dist of other pictures, for attacks that are trained.")
+    ] = None,
+    train_steps: Annotated[int, typer.Option(min=1, help="Steps of that training.")] = 200,
+    seed: int = 0,
+    metric: options.Metric = "birqa",
+    device: options.Device = None,
+    resize: options.Resize = "none",
+    as_json: options.Json = False,
+) -> None:
+    """Change pictures, hardly visibly, so that their score moves; say how far it and they did.
+
+    Scores and changes are those of the saved 8-bit files. A broken run over many pictures is resumed by
+    running it again. Exit code: 0 all attacked, 2 something could not be.
+    """
+    from collections.abc import Iterable
+    from dataclasses import asdict
+
+    from birqa.attacks import TrainedAttack, create_attack
+    from birqa.attacks.files import (
+        Outcome,
+        Target,
+        attack_file,
+        attack_folder,
+        choose_directions,
+        training_batches,
+        write_table,
+    )
+    from birqa.engines.torch import load_module
+    from birqa.metric import require_torch
+    from birqa.pairing import Pair, pair_inputs, read_pairs_csv
+    from birqa.registry import find_model
+
+    require_torch()
+    chosen = create_attack(attack, seed=seed, eight_bit=True, **_settings(setting or []))
+    limit = _number(budget)
+    pairs, _ = pair_inputs(ref, dist)
+    one_picture = not ref.is_dir() and len(dist) == 1 and not dist[0].is_dir()
+    if one_picture and out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")
+    options.check_output(out)
+    model, place = find_model(metric), device or "cpu"
+    target = Target(load_module(model, place), load_module(model, place, gradient), place, resize)
+    directions = choose_directions(target, pairs, direction)
+    if isinstance(chosen, TrainedAttack):
+        if train_pairs is None:
+            raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
+        others = read_pairs_csv(train_pairs)
+        for way in sorted(set(directions)):
+            batches = training_batches(others, train_steps, seed=seed, device=place)
+            chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
+    settings = {
+        **chosen.settings(),
+        "budget": limit,
+        "direction": direction,
+        "gradient": gradient,
+        "metric": f"{model.name} {model.version}",
+        "weights": model.fingerprint,
+        "train_pairs": str(train_pairs) if train_pairs else None,
+        "train_steps": train_steps if train_pairs else None,
+    }
+    if not as_json:
+        print(f"# {json.dumps(settings)}")
+        print("before", "after", "PSNR", "SSIM", "picture", sep="\t")
+    results: Iterable[tuple[Pair, Outcome | str]]
+    if one_picture:
+        results = [(pairs[0], attack_file(chosen, target, pairs[0], out, limit, directions[0]))]
+    else:
+        results = attack_folder(chosen, target, pairs, out, limit, directions, settings)
+    outcomes, failed = [], False
+    for pair, outcome in options.with_progress(iter(results), len(pairs)):
+        if isinstance(outcome, str):
+            failed = True
+            print(f"birqa: {options.naming(pair.dist, outcome)}", file=sys.stderr)
+            continue
+        outcomes.append(asdict(outcome))
+        if not as_json:
+            parts = [f"{value:.4f}" for value in (outcome.before, outcome.after, outcome.psnr, outcome.ssim)]
+            print(*parts, outcome.attacked, sep="\t", flush=True)
+    if as_json:
+        print(json.dumps({"settings": settings, "outcomes": outcomes}, indent=1))
+    elif not one_picture:
+        write_table(out / "attack.csv", outcomes)
+    raise typer.Exit(2 if failed else 0)
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    """ "steps=20" -> {"steps": 20}."""
+    settings = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            raise typer.BadParameter(f"--set {text}: write NAME=NUMBER, as steps=20") from None
+    return settings
+
+
+def _number(text: str) -> float:
+    """ "8/255" or "0.03"."""
+    top, _, bottom = text.partition("/")
+    try:
+        return float(top) / float(bottom or 1)
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(f"--budget {text}: write a number as 8/255 or 0.03") from None
