@@ -1,0 +1,1 @@
+"""How far a metric can be moved by attacks, measured."""

@@ -1,0 +1,93 @@
+"""Is a metric robust, or do attacks merely not get through? The questions of AutoAttack's authors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from birqa.attacks.base import Attack, Goal, Metric
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """What was seen on a few pictures; `warnings` says what of it makes a robustness figure doubtful."""
+
+    scatter: float
+    """Largest difference between two scores of one pair: a randomised metric needs attacks of its own."""
+    zero_gradients: dict[str, float]
+    """Share of exact zeros in the gradient, by the form that is differentiated (hard, soft, ...)."""
+    gains: dict[str, dict[str, float]]
+    """Mean gain, by attack and by budget."""
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check(
+    metric: Metric,
+    surrogates: Mapping[str, Metric],
+    white_box: Mapping[str, Attack],
+    black_box: Attack,
+    dist: Tensor,
+    ref: Tensor,
+    budgets: Sequence[float],
+) -> Sanity:
+    """Ask the questions of pictures (N, 3, H, W).
+
+    `surrogates` are the forms that an attacker may differentiate in the metric's place, by name; `white_box`
+    holds an attack for each of them. Gains are always those of `metric`, upwards.
+    """
+    up = torch.ones(len(dist)).to(dist)
+    with torch.no_grad():
+        clean = metric(dist, ref)
+        scatter = float((metric(dist, ref) - clean).abs().max())
+    zeros = {
+        name: float((Goal(surrogate, ref, up).gradient(dist)[1] == 0).float().mean())
+        for name, surrogate in surrogates.items()
+    }
+
+    def gains(attack: Attack, seen: Metric) -> dict[str, float]:
+        with torch.no_grad():
+            attacked = attack(seen, dist, ref, budgets)
+            return {
+                f"{budget:.4g}": float((metric(pictures, ref) - clean).mean())
+                for budget, pictures in zip(budgets, attacked, strict=True)
+            }
+
+    measured = {
+        f"{white_box[name].name}, {name}": gains(white_box[name], seen) for name, seen in surrogates.items()
+    }
+    measured[black_box.name] = gains(black_box, metric)
+    return Sanity(scatter, zeros, measured, _warnings(scatter, zeros, measured, black_box.name))
+
+
+def _warnings(
+    scatter: float, zeros: Mapping[str, float], gains: Mapping[str, Mapping[str, float]], black_box: str
+) -> list[str]:
+    found = []
+    if scatter > 0:
+        found.append(f"the metric is random: two scores of one pair differ by up to {scatter:.2g}")
+    found += [
+        f"{share:.0%} of the {name} gradient is exactly zero: attacks that follow it are held up, not beaten"
+        for name, share in zeros.items()
+        if share > 0.5
+    ]
+    strongest = {
+        budget: max(values[budget] for attack, values in gains.items() if attack != black_box)
+        for budget in gains[black_box]
+    }
+    found += [
+        f"at {budget} the black box {black_box} gains {gains[black_box][budget]:.3f}, more than any attack "
+        f"with gradients ({strongest[budget]:.3f}): the gradients mislead"
+        for budget in strongest
+        if gains[black_box][budget] > strongest[budget]
+    ]
+    for attack, values in gains.items():
+        in_order = [values[budget] for budget in sorted(values, key=float)]
+        if any(later < earlier for earlier, later in pairwise(in_order)):
+            found.append(f"the gain of {attack} does not grow with the budget: it is not converged")
+    return found
