@@ -47,9 +47,13 @@ $(SETS)/varied-train/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data varied $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
 		--count 32 --format bmp -o $(@D)
 
+$(SETS)/damaged-train/meta.csv: | $(DEV)/ready
+	$(DEV)/bin/birqa data varied $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
+		--family damaged --count 6 --format bmp -o $(@D)
+
 # Training rows of the rated set and of the unrated ones, then the held-out rows that validation looks at.
 $(SETS)/train.csv: $(SETS)/kadid-train/meta.csv $(SETS)/combined-train/meta.csv $(SETS)/varied-train/meta.csv \
-		$(SETS)/kadid-test/meta.csv
+		$(SETS)/damaged-train/meta.csv $(SETS)/kadid-test/meta.csv
 	$(DEV)/bin/birqa data committee $^ --peer piq:mdsi --peer piq:haarpsi --weight 0.5 -o $@
 
 PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics:ms-ssim \
@@ -87,7 +91,7 @@ results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faith
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
-		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 3 -o runs/birqa.kadid
+		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 4 -o runs/birqa.kadid
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
 
@@ -103,8 +107,8 @@ $(DEV)/ready: pyproject.toml
 	# The rest must not replace the build of torch that was chosen.
 	$(DEV)/bin/pip freeze | grep '^torch==' > $(DEV)/torch.txt
 	$(DEV)/bin/pip install --quiet --disable-pip-version-check -c $(DEV)/torch.txt -e ".[dev]"
-	# Its dependency torchvision is not needed, and a build that does not fit torch's breaks whoever imports it.
-	$(DEV)/bin/pip install --quiet --disable-pip-version-check --no-deps "piq>=0.8"
+	# Their dependency torchvision is not needed, and a build that does not fit torch's breaks whoever imports it.
+	$(DEV)/bin/pip install --quiet --disable-pip-version-check --no-deps "piq>=0.8" "torchattacks>=3.5"
 	touch $@
 
 clean:

@@ -16,8 +16,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bound:
-    """Theorem 1 on one batch: if anchors err by at most eps, every picture's nearest anchors are within eta
-    of it, and no violation exceeds lambda * range, then no picture errs by more than eps + eta + lambda * range.
+    """Theorem 1 on one batch.
+
+    If anchors err by at most eps, every picture's nearest anchors are within eta of it, and no violation
+    exceeds lambda * range, then no picture errs by more than eps + eta + lambda * range.
     """
 
     eps: float
@@ -61,9 +63,7 @@ def find_neighbours(target: Tensor, anchor: Tensor) -> Neighbours:
     levels = target[order].contiguous()
     wanted = target[inner].contiguous()
     if len(inner) and not (levels[0] <= wanted.min() and wanted.max() <= levels[-1]):
-        raise ValueError(
-            "some ratings lie outside those of the anchors: the end anchors must enclose the batch."
-        )
+        raise ValueError("some ratings lie outside those of the anchors, which must enclose the batch.")
     above = torch.searchsorted(levels, wanted, right=False)
     below = torch.searchsorted(levels, wanted, right=True) - 1
     return Neighbours(inner, order[below], order[above])
