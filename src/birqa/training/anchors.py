@@ -106,6 +106,15 @@ def measure_bound(prediction: Tensor, target: Tensor, anchor: Tensor) -> Bound:
     )
 
 
+def summarise(bounds: list[Bound]) -> dict[str, float]:
+    """For a log: means over steps, and at how many the error passed the bound (by Theorem 1, at none)."""
+    if not bounds:
+        return {}
+    names = ("eps", "eta", "lambda_", "bound", "worst")
+    means = {name.strip("_"): float(np.mean([getattr(one, name) for one in bounds])) for name in names}
+    return means | {"beyond_bound": sum(one.worst > one.bound + 1e-6 for one in bounds)}
+
+
 @dataclass(frozen=True)
 class Band:
     """What one batch is made of, as numbers of pairs; anchors from low to high ratings."""

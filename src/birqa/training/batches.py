@@ -1,6 +1,6 @@
 """Batches drawn from rated pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from birqa.images import load_image, to_float
 from birqa.ratings import RatedPair
+from birqa.training.anchors import BandSampler
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,10 @@ class Batch:
     ref: np.ndarray
     mos: np.ndarray
     names: tuple[str, ...]
+    anchor: np.ndarray
+    """(N,) bool: never to be attacked."""
+    places: np.ndarray
+    """(N,): which samples of the whole batch these are."""
 
 
 class BatchSampler:
@@ -52,11 +57,26 @@ class BatchSampler:
         chosen = np.random.default_rng([self.seed, step]).choice(
             len(self.groups), self.references_per_batch, replace=False
         )
-        dist, ref, mos, names = [], [], [], []
-        for index in range(self.batch) if share is None else share:
-            rng = np.random.default_rng([self.seed, step, index])
+
+        def draw(index: int, rng: np.random.Generator) -> RatedPair:
             group = self.groups[chosen[index % self.references_per_batch]]
-            pair = group[rng.integers(len(group))]
+            return group[rng.integers(len(group))]
+
+        return self._batch(step, share, draw, anchors=0)
+
+    def _batch(
+        self,
+        step: int,
+        share: Iterable[int] | None,
+        draw: Callable[[int, np.random.Generator], RatedPair],
+        anchors: int,
+    ) -> Batch:
+        """The samples that `draw` gives for places in the batch, of which the first `anchors` are anchors."""
+        dist, ref, mos, names = [], [], [], []
+        places = np.array(range(self.batch) if share is None else share, np.int64)
+        for index in places.tolist():
+            rng = np.random.default_rng([self.seed, step, index])
+            pair = draw(index, rng)
             names.append(pair.dist.name)
             cropped = self._augment(self._load(pair), rng)
             dist.append(cropped[..., :3])
@@ -67,6 +87,8 @@ class BatchSampler:
             _planes(ref),
             np.array(mos, np.float32),
             tuple(names),
+            places < anchors,
+            places,
         )
 
     def _load(self, pair: RatedPair) -> np.ndarray:
@@ -98,6 +120,30 @@ class BatchSampler:
         if both.shape[0] == both.shape[1] and rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
+
+
+class AnchoredSampler(BatchSampler):
+    """Batches of anchors and of pictures between them on the scale of ratings; see `BandSampler`."""
+
+    def __init__(
+        self,
+        pairs: list[RatedPair],
+        batch: int,
+        anchors: int,
+        width: float,
+        crop: int,
+        seed: int,
+        border: float = 0.0,
+    ) -> None:
+        """`width` is that of a band, in units of the ratings."""
+        super().__init__(pairs, batch, batch, crop, seed, border)
+        self.pairs = pairs
+        self.bands = BandSampler(np.array([pair.mos for pair in pairs]), batch, anchors, width, seed)
+
+    def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
+        band = self.bands(step)
+        members = [*band.anchors.tolist(), *band.inner.tolist()]
+        return self._batch(step, share, lambda index, _: self.pairs[members[index]], len(band.anchors))
 
 
 def _darken_border(both: np.ndarray, rng: np.random.Generator) -> np.ndarray:

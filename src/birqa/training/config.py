@@ -12,6 +12,39 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
+class Defence:
+    """Adversarial training (see `birqa.training.defences`); "ours" marks what the papers leave open."""
+
+    kind: Literal["none", "R", "AT", "AT-anchors", "AAT"] = "none"
+    budget: float = 4 / 255
+    """Of the inner attack, PGD, on pixels in [0, 1]."""
+    steps: int = 10
+    step: float = 1 / 255
+    direction: Literal["random", "up", "down"] = "random"
+    """Where the inner attack pushes scores; random draws it for each picture (ours)."""
+    anchors: int = 5
+    """Clean pictures in a batch of "AAT" and "AT-anchors"."""
+    band: float = 0.5
+    """Width of a batch's band of ratings, on the scale where an undistorted picture has 1 (ours)."""
+    top: int = 3
+    """How many of the largest violations the hinge of AAT looks at (ours)."""
+    base_weight: float = 1.0
+    """Weight of loss (5) on the anchors in loss (6) (ours)."""
+    hinge_weight: float = 1.0
+    """Weight of the hinge in loss (6) (ours)."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "R", "AT", "AT-anchors", "AAT"):
+            raise ValueError(f"defence kind={self.kind!r} should be none, R, AT, AT-anchors or AAT.")
+        if self.direction not in ("random", "up", "down"):
+            raise ValueError(f"defence direction={self.direction!r} should be random, up or down.")
+        if not 0 < self.budget <= 1 or self.steps < 1:
+            raise ValueError(
+                f"a defence needs a budget in (0, 1] and steps, not {self.budget} and {self.steps}."
+            )
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Saved beside the checkpoints of a run; "ours" marks what the paper leaves open."""
 
@@ -50,6 +83,7 @@ class TrainingConfig:
     """Weights that the run starts from, as "name version fingerprint"; empty for random ones."""
     seed: int = 0
     threads: int | None = None
+    defence: Defence = field(default_factory=Defence)
 
     def __post_init__(self) -> None:
         if self.crop % 8 or self.crop < 0:
@@ -100,6 +134,11 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
             raise ValueError(f"{path}: {name}={value!r} should be like {default!r}.")
     if "network" in values:
         values["network"] = BiRQAConfig.from_dict(values["network"])
+    if "defence" in values:
+        unknown = sorted(set(values["defence"]) - set(defaults["defence"]))
+        if unknown:
+            raise ValueError(f"{path}: unknown fields of the defence: {', '.join(unknown)}.")
+        values["defence"] = Defence(**values["defence"])
     return TrainingConfig(**values)
 
 

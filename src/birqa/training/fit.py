@@ -20,8 +20,17 @@ from birqa.files import replacing
 from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
 from birqa.ratings import RatedPair
-from birqa.training.batches import Batch, BatchSampler
+from birqa.training.anchors import (
+    Bound,
+    anchored_loss,
+    find_neighbours,
+    measure_bound,
+    summarise,
+    violations,
+)
+from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
 from birqa.training.config import TrainingConfig, learning_rate
+from birqa.training.defences import Posed, pose
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
@@ -70,9 +79,9 @@ class Trainer:
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.999)
         )
-        self.sampler = BatchSampler(
-            train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
-        )
+        self.sampler = _sampler(config, train)
+        self.bounds: list[Bound] = []
+        """Theorem 1 at every step since the last log entry."""
         self.pairs_digest = _digest(train)
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
@@ -167,6 +176,8 @@ class Trainer:
                     "seconds_per_step": round(rate, 3),
                 }
                 losses = []
+                entry |= summarise(self.bounds)
+                self.bounds = []
                 if self.fabric.is_global_zero:
                     if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                         entry |= self.validate()
@@ -213,14 +224,11 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.forward.train()
-        pictures = self._tensor(batch.dist), self._tensor(batch.ref)
-        target = (self._whole(self._tensor(batch.mos)) / self.config.identity_mos).clamp(max=1)
-        prediction, *levels = self._whole(self.forward(*pictures, levels=True).float()).unbind(1)
-        loss, *level_losses = (
-            regression_loss(one, target, self.config.alpha, self.config.mse_weight)
-            for one in (prediction, *levels)
-        )
-        loss = loss + self.config.level_weight * sum(level_losses) / len(level_losses)
+        target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(max=1)
+        clean = Posed(self._tensor(batch.dist), self._tensor(batch.ref), target, self._tensor(batch.anchor))
+        posed = pose(self.config, self.model, batch, self.step, clean)
+        outputs = self._whole(self.forward(posed.dist, posed.ref, levels=True).float())
+        loss = self._loss(outputs, self._whole(posed.target), self._whole(posed.anchor.float()) > 0)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         norm = cast(
@@ -241,6 +249,24 @@ class Trainer:
                 mean.lerp_(value, 1 - decay)
         return float(loss.detach())
 
+    def _loss(self, outputs: Tensor, target: Tensor, anchor: Tensor) -> Tensor:
+        """Of the whole batch: `outputs` (N, 1 + L), scores and those of levels; `target`, `anchor` (N,)."""
+        config, defence = self.config, self.config.defence
+        anchored = defence.kind == "AAT"
+        asked = anchor if anchored else torch.ones_like(anchor)
+        loss, *level_losses = (
+            regression_loss(one[asked], target[asked], config.alpha, config.mse_weight)
+            for one in outputs.unbind(1)
+        )
+        loss = loss + config.level_weight * sum(level_losses) / len(level_losses)
+        if not anchored:
+            return loss
+        prediction = outputs[:, 0]
+        self.bounds.append(measure_bound(prediction, target, anchor))
+        spread = (target.max() - target.min()).clamp(min=1e-6)
+        hinge = anchored_loss(violations(prediction, find_neighbours(target, anchor), spread), defence.top)
+        return defence.base_weight * loss + defence.hinge_weight * hinge
+
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Correlations of the averaged model with the ratings of the held-out references."""
@@ -259,6 +285,18 @@ class Trainer:
             # Too few pairs, or all alike: nothing to say is no reason to stop.
             return {}
         return {"srocc": agreement.srocc, "plcc": agreement.plcc}
+
+
+def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
+    defence = config.defence
+    if defence.kind in ("AAT", "AT-anchors"):
+        width = defence.band * config.identity_mos
+        return AnchoredSampler(
+            train, config.batch, defence.anchors, width, config.crop, config.seed, config.border
+        )
+    return BatchSampler(
+        train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
+    )
 
 
 def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: list[RatedPair]) -> None:

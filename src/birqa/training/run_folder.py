@@ -39,7 +39,10 @@ def write_description(out: Path, config: TrainingConfig, device: str, processes:
 
 
 def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
-    """curves.csv with every log entry and curves.png with loss and validation against the step."""
+    """curves.csv with every log entry; curves.png with loss and validation against the step.
+
+    Where a run measured Theorem 1, also bound.png with the largest error and its bound.
+    """
     columns = list(dict.fromkeys(name for entry in log for name in entry))
     with replacing(out / "curves.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
@@ -71,4 +74,24 @@ def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
         correlations.set_ylabel("correlation with ratings", color="tab:red")
         correlations.legend(loc="center right")
     with replacing(out / "curves.png") as part:
+        figure.savefig(part, format="png", dpi=120)
+    bounded = [entry for entry in log if "bound" in entry]
+    if not bounded:
+        return
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, label, style in (
+        ("bound", "bound: eps + eta + lambda R", "tab:red"),
+        ("worst", "largest error of the batch", "tab:blue"),
+        ("lambda", "lambda, the largest violation", "tab:grey"),
+    ):
+        axes.plot(
+            [entry["step"] for entry in bounded], [entry[name] for entry in bounded], style, label=label
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel("mean since the last entry, on the scale of scores")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    with replacing(out / "bound.png") as part:
         figure.savefig(part, format="png", dpi=120)
