@@ -104,6 +104,7 @@ def test_every_setting_is_reported():
         assert reported["attack"] == name
         assert reported["seed"] == 0
     assert create_attack("autoattack").settings()["apgd"]["steps"] == 100
+    assert create_attack("autoattack", apgd={"steps": 7}).settings()["apgd"]["steps"] == 7
 
 
 # Cases with a known answer
@@ -301,6 +302,8 @@ def test_wrong_input_is_told():
         create_attack("deepfool")
     with pytest.raises(ValueError, match=r"pgd has no setting 'stepz'; it has seed"):
         create_attack("pgd", stepz=3)
+    with pytest.raises(ValueError, match=r"pgd: steps='many' should be like 10"):
+        create_attack("pgd", steps="many")
     with pytest.raises(ValueError, match=r"1 \(up\) or -1 \(down\)"):
         UAP().train(wavy, [], 0)
 

@@ -65,6 +65,15 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(cli, folder, tiny_model):
     assert not list(out.glob(".*"))
 
 
+def test_a_picture_without_partner_is_told(cli, folder, tiny_model):
+    (folder / "ref" / "c.png").unlink()
+    out = folder / "attacked"
+    answer = cli(*_attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model))
+    assert answer.code == 2
+    assert "c.png has no partner" in answer.complaint
+    assert sorted(path.name for path in out.glob("*.png")) == ["a.png", "b.png"]
+
+
 def test_equal_names_from_several_folders_are_told_apart(cli, folder, tiny_model):
     (folder / "more").mkdir()
     Image.open(folder / "dist" / "b.png").save(folder / "more" / "a.png")

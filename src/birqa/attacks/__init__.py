@@ -29,11 +29,20 @@ __all__ = ["ATTACKS", "Attack", "Goal", "Metric", "TrainedAttack", "bidirectiona
 
 
 def create_attack(name: str, **settings: Any) -> Attack:
-    """An attack by name, with settings of its own; raises ValueError for a name or setting not known."""
+    """An attack by name, with settings of its own; raises ValueError for what is not known."""
     if name not in ATTACKS:
         raise ValueError(f"there is no attack {name!r}; choose from {', '.join(ATTACKS)}.")
     known = [field.name for field in fields(ATTACKS[name])]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise ValueError(f"{name} has no setting {unknown[0]!r}; it has {', '.join(known)}.")
+    defaults = ATTACKS[name]()
+    for setting, value in settings.items():
+        default = getattr(defaults, setting)
+        if isinstance(default, Attack) and isinstance(value, dict):
+            settings[setting] = create_attack(default.name, **value)
+        elif isinstance(default, tuple) and isinstance(value, list):
+            settings[setting] = tuple(value)
+        elif not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
+            raise ValueError(f"{name}: {setting}={value!r} should be like {default!r}.")
     return ATTACKS[name](**settings)

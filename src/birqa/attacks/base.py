@@ -33,11 +33,8 @@ class Goal:
 
     def __init__(self, metric: Metric, ref: Tensor, sign: Tensor) -> None:
         self.metric, self.ref, self.sign = metric, ref, sign
-        self.queries = 0
-        """Scored pictures so far."""
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        self.queries += len(pictures)
         gain: Tensor = self.sign * self.metric(pictures, self.ref)
         return gain
 

@@ -4,6 +4,7 @@ import csv
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -73,13 +74,12 @@ def choose_directions(target: Target, pairs: Sequence[Pair], direction: str) -> 
     """ "up" or "down" for all; or "bidirectional", by the clean scores (a file without one goes up)."""
     if direction != "bidirectional":
         return ["up" if direction == "up" else "down"] * len(pairs)
-    scores = []
-    for pair in pairs:
-        try:
-            scores.append(target.score(*target.load(pair)))
-        except (ValueError, OSError):
-            scores.append(0.0)
-    return ["up" if sign > 0 else "down" for sign in bidirectional(torch.tensor(scores))]
+    scores: dict[int, float] = {}
+    for index, pair in enumerate(pairs):
+        with suppress(ValueError, OSError):
+            scores[index] = target.score(*target.load(pair))
+    signs = dict(zip(scores, bidirectional(torch.tensor(list(scores.values()))).tolist(), strict=True))
+    return ["down" if signs.get(index) == -1 else "up" for index in range(len(pairs))]
 
 
 def training_batches(

@@ -63,9 +63,11 @@ def command(
     from birqa.registry import find_model
 
     require_torch()
-    chosen = create_attack(attack, seed=seed, eight_bit=True, **_settings(setting or []))
+    chosen = create_attack(attack, **{**_settings(setting or []), "seed": seed, "eight_bit": True})
     limit = _number(budget)
-    pairs, _ = pair_inputs(ref, dist)
+    pairs, unmatched = pair_inputs(ref, dist)
+    for path in unmatched:
+        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
     one_picture = not ref.is_dir() and len(dist) == 1 and not dist[0].is_dir()
     if one_picture and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")
@@ -98,7 +100,7 @@ def command(
         results = [(pairs[0], attack_file(chosen, target, pairs[0], out, limit, directions[0]))]
     else:
         results = attack_folder(chosen, target, pairs, out, limit, directions, settings)
-    outcomes, failed = [], False
+    outcomes, failed = [], bool(unmatched)
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
             failed = True
