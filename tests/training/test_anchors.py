@@ -57,7 +57,7 @@ def test_violations_by_hand():
     target = torch.tensor([0.0, 0.5, 1.0, 0.2, 0.7, 0.5])
     anchor = torch.tensor([True, True, True, False, False, False])
     prediction = torch.tensor([0.1, 0.6, 0.9, 0.75, 0.5, 0.4])
-    found = violations(prediction, find_neighbours(target, anchor), torch.tensor(1.0))
+    found = violations(prediction, target, find_neighbours(target, anchor))
     # .75 is .15 above the anchor at .5; .5 is .1 below it; .4 is .2 below the anchor of its own rating.
     torch.testing.assert_close(found, torch.tensor([0.15, 0.1, 0.2]))
     torch.testing.assert_close(anchored_loss(found, 2), torch.tensor(0.175))
@@ -74,7 +74,7 @@ def test_the_loss_pulls_a_picture_back_between_its_anchors():
     target = torch.tensor([0.0, 0.5, 1.0, 0.2])
     anchor = torch.tensor([True, True, True, False])
     prediction = torch.tensor([0.1, 0.5, 0.9, 0.8], requires_grad=True)
-    violation = violations(prediction, find_neighbours(target, anchor), torch.tensor(1.0))
+    violation = violations(prediction, target, find_neighbours(target, anchor))
     anchored_loss(violation, 3).backward()
     torch.testing.assert_close(prediction.grad, torch.tensor([0.0, -1.0, 0.0, 1.0]))
 

@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from skimage.metrics import structural_similarity
 
 from birqa.network.config import BiRQAConfig
-from birqa.ratings import RatedPair
 from birqa.training.batches import AnchoredSampler, BatchSampler
 from birqa.training.config import Defence, TrainingConfig, load_recipe
 from birqa.training.defences import Posed, lowered_labels, pose
@@ -23,22 +21,9 @@ CONFIG = TrainingConfig(
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
+def pairs(noisy_pairs):
     """Four references with six strengths of noise; the rating falls with the strength."""
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    made = []
-    for number in range(4):
-        rows, columns = np.mgrid[:40, :48]
-        picture = 128 + 80 * np.sin(rng.random(3) * rows[..., None] / 3 + rng.random(3) * columns[..., None])
-        ref = folder / f"{number}.png"
-        Image.fromarray(picture.astype(np.uint8)).save(ref)
-        for strength in range(6):
-            noisy = picture + 10 * strength * rng.normal(size=picture.shape)
-            dist = folder / f"{number}-{strength}.png"
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(dist)
-            mos = 0.95 - strength / 7 - 0.01 * number
-            made.append(RatedPair(ref, dist, mos, "train" if number < 3 else "val"))
-    return made
+    return noisy_pairs([10 * k for k in range(6)], lambda number, k: 0.95 - k / 7 - 0.01 * number, "val")
 
 
 def _trainer(pairs, out, config):

@@ -13,7 +13,6 @@ from scipy.stats import pearsonr, spearmanr
 import birqa.training.fit
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
-from birqa.ratings import RatedPair
 from birqa.training.config import TrainingConfig, learning_rate, load_recipe
 from birqa.training.fit import Trainer
 from birqa.training.losses import regression_loss
@@ -33,21 +32,9 @@ CONFIG = TrainingConfig(
 
 
 @pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
+def pairs(noisy_pairs):
     """Four references with five strengths of noise; the rating falls with the strength."""
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    pairs = []
-    for reference in range(4):
-        rows, columns = np.mgrid[:40, :48]
-        picture = 128 + 80 * np.sin(rng.random(3) * rows[..., None] / 3 + rng.random(3) * columns[..., None])
-        ref = folder / f"{reference}.png"
-        Image.fromarray(picture.astype(np.uint8)).save(ref)
-        for strength in range(5):
-            noisy = picture + 12 * strength * rng.normal(size=picture.shape)
-            dist = folder / f"{reference}-{strength}.png"
-            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(dist)
-            pairs.append(RatedPair(ref, dist, 1 - strength / 5, "train" if reference < 3 else "validation"))
-    return pairs
+    return noisy_pairs([12 * k for k in range(5)], lambda number, k: 1 - k / 5, "validation")
 
 
 def trainer(pairs, out, config=CONFIG):

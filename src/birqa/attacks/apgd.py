@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from birqa.attacks.base import Goal, SingleBudgetAttack, better, uniform_like, within
+from birqa.attacks.base import Goal, SingleBudgetAttack, better, random_start, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class APGD(SingleBudgetAttack):
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist
         for restart in range(self.restarts):
-            start = within(dist + budget * uniform_like(dist, self.seed + restart), dist, budget)
+            start = random_start(dist, budget, self.seed + restart)
             best_values, best = better(*self._climb(goal, start, dist, budget), best_values, best)
         return best
 

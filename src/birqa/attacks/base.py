@@ -155,6 +155,11 @@ def uniform_like(dist: Tensor, seed: int) -> Tensor:
     return (2 * torch.stack(drawn) - 1).to(dist)
 
 
+def random_start(dist: Tensor, budget: float, seed: int) -> Tensor:
+    """Uniform within the budget, for each picture apart."""
+    return within(dist + budget * uniform_like(dist, seed), dist, budget)
+
+
 def _checked(
     dist: Tensor, ref: Tensor, budgets: Sequence[float], direction: Direction
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from birqa.attacks.base import Attack, Metric, bidirectional
 from birqa.batch import load_pair
+from birqa.engines.torch import to_tensor
 from birqa.features.colour import luma
 from birqa.features.ssim import local_statistics, ssim_map
 from birqa.files import replacing
-from birqa.images import ResizeMode, to_float
+from birqa.images import ResizeMode
 from birqa.pairing import Pair
-from birqa.ratings import RatedPair
-from birqa.training.batches import BatchSampler
 
 Way = Literal["up", "down"]
 
@@ -43,12 +42,6 @@ class Outcome:
     ssim: float
     """Of the luma before and after."""
     seconds: float
-
-
-def to_tensor(image: np.ndarray) -> Tensor:
-    """(H, W, 3) uint8 or float in [0, 1] -> (1, 3, H, W) float32."""
-    planes = to_float(image) if image.dtype == np.uint8 else image
-    return torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)))[None]
 
 
 @dataclass(frozen=True)
@@ -80,17 +73,6 @@ def choose_directions(target: Target, pairs: Sequence[Pair], direction: str) -> 
             scores[index] = target.score(*target.load(pair))
     signs = dict(zip(scores, bidirectional(torch.tensor(list(scores.values()))).tolist(), strict=True))
     return ["down" if signs.get(index) == -1 else "up" for index in range(len(pairs))]
-
-
-def training_batches(
-    pairs: Sequence[Pair], steps: int, *, batch: int = 8, crop: int = 224, seed: int = 0, device: str = "cpu"
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Random crops (dist, ref) of other pictures, for attacks that are trained."""
-    unrated = [RatedPair(pair.ref, pair.dist, float("nan"), "train") for pair in pairs]
-    sampler = BatchSampler(unrated, batch, batch, crop, seed)
-    for step in range(steps):
-        drawn = sampler(step)
-        yield torch.from_numpy(drawn.dist).to(device), torch.from_numpy(drawn.ref).to(device)
 
 
 def attack_file(

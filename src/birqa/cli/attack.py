@@ -47,6 +47,8 @@ def command(
     from collections.abc import Iterable
     from dataclasses import asdict
 
+    import torch
+
     from birqa.attacks import TrainedAttack, create_attack
     from birqa.attacks.files import (
         Outcome,
@@ -54,13 +56,13 @@ def command(
         attack_file,
         attack_folder,
         choose_directions,
-        training_batches,
         write_table,
     )
     from birqa.engines.torch import load_module
     from birqa.metric import require_torch
     from birqa.pairing import Pair, pair_inputs, read_pairs_csv
     from birqa.registry import find_model
+    from birqa.training.batches import unrated_batches
 
     require_torch()
     chosen = create_attack(attack, **{**_settings(setting or []), "seed": seed, "eight_bit": True})
@@ -80,7 +82,10 @@ def command(
             raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
         others = read_pairs_csv(train_pairs)
         for way in sorted(set(directions)):
-            batches = training_batches(others, train_steps, seed=seed, device=place)
+            batches = (
+                (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
+                for crops in unrated_batches(others, train_steps, seed=seed)
+            )
             chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
     settings = {
         **chosen.settings(),

@@ -25,6 +25,12 @@ def load_module(model: Model, device: str = "cpu", lbp: LbpMode | None = None) -
     return module.eval().requires_grad_(False).to(device)
 
 
+def to_tensor(image: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 or float in [0, 1] -> (1, 3, H, W) float32."""
+    planes = to_float(image) if image.dtype == np.uint8 else image
+    return torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)))[None]
+
+
 class TorchEngine:
     """Runs `model` on `device`; `batch` takes tensors and keeps gradients."""
 
@@ -56,5 +62,4 @@ class TorchEngine:
         )
 
     def _tensor(self, image: np.ndarray) -> Tensor:
-        planes = to_float(image) if image.dtype == np.uint8 else image
-        return torch.from_numpy(np.ascontiguousarray(planes.transpose(2, 0, 1)))[None].to(self.device)
+        return to_tensor(image).to(self.device)

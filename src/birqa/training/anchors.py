@@ -6,7 +6,7 @@ of attacked pictures are used for their order only. Theorem 1 bounds the error o
 on; it is no certificate against attacks that were not made.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,9 +33,6 @@ class Bound:
     @property
     def bound(self) -> float:
         return self.eps + self.eta + self.lambda_ * self.range
-
-    def to_dict(self) -> dict[str, float]:
-        return {**asdict(self), "bound": self.bound}
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,9 @@ def find_neighbours(target: Tensor, anchor: Tensor) -> Neighbours:
     return Neighbours(inner, order[below], order[above])
 
 
-def violations(prediction: Tensor, neighbours: Neighbours, spread: Tensor) -> Tensor:
+def violations(prediction: Tensor, target: Tensor, neighbours: Neighbours) -> Tensor:
     """l_i of equation (3), (M,): how far each score is beyond its nearest anchors' scores, over the range."""
+    spread = (target.max() - target.min()).clamp(min=1e-6)
     inner = prediction[neighbours.inner]
     too_low = torch.relu(prediction[neighbours.below] - inner)
     too_high = torch.relu(inner - prediction[neighbours.above])
@@ -88,7 +86,6 @@ def anchored_loss(violation: Tensor, top: int) -> Tensor:
 def measure_bound(prediction: Tensor, target: Tensor, anchor: Tensor) -> Bound:
     """Theorem 1 as it stands on one batch: scores, ratings and anchors (N,)."""
     neighbours = find_neighbours(target, anchor)
-    spread = target.max() - target.min()
     error = (prediction - target).abs()
     gaps = torch.cat(
         [
@@ -96,12 +93,12 @@ def measure_bound(prediction: Tensor, target: Tensor, anchor: Tensor) -> Bound:
             target[neighbours.above] - target[neighbours.inner],
         ]
     )
-    violation = violations(prediction, neighbours, spread)
+    violation = violations(prediction, target, neighbours)
     return Bound(
         float(error[anchor].max()),
         float(gaps.max()) if len(gaps) else 0.0,
         float(violation.max()) if len(violation) else 0.0,
-        float(spread),
+        float(target.max() - target.min()),
         float(error.max()),
     )
 

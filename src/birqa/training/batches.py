@@ -1,12 +1,13 @@
 """Batches drawn from rated pairs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from birqa.images import load_image, to_float
+from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.training.anchors import BandSampler
 
@@ -120,6 +121,15 @@ class BatchSampler:
         if both.shape[0] == both.shape[1] and rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
+
+
+def unrated_batches(
+    pairs: Sequence[Pair], steps: int, *, batch: int = 8, crop: int = 224, seed: int = 0
+) -> Iterator[Batch]:
+    """`steps` batches of random crops of pairs that nobody has rated; their `mos` is NaN."""
+    unrated = [RatedPair(pair.ref, pair.dist, float("nan"), "train") for pair in pairs]
+    sampler = BatchSampler(unrated, batch, batch, crop, seed)
+    return map(sampler, range(steps))
 
 
 class AnchoredSampler(BatchSampler):

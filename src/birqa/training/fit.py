@@ -263,8 +263,7 @@ class Trainer:
             return loss
         prediction = outputs[:, 0]
         self.bounds.append(measure_bound(prediction, target, anchor))
-        spread = (target.max() - target.min()).clamp(min=1e-6)
-        hinge = anchored_loss(violations(prediction, find_neighbours(target, anchor), spread), defence.top)
+        hinge = anchored_loss(violations(prediction, target, find_neighbours(target, anchor)), defence.top)
         return defence.base_weight * loss + defence.hinge_weight * hinge
 
     @torch.no_grad()

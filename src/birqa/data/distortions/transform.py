@@ -51,6 +51,13 @@ def block_means(image: Image) -> Image:
     return from_blocks(means, *image.shape[:2])
 
 
+def shuffle_detail(image: Image, rng: np.random.Generator) -> Image:
+    """Every 8 x 8 block keeps its mean but has the detail of another; all rows are shuffled alike."""
+    blocks = to_blocks(image, 8)
+    detail = from_blocks(blocks[:, rng.permutation(blocks.shape[1])], *image.shape[:2])
+    return block_means(image) + detail - block_means(detail)
+
+
 def forward_dct(blocks: Blocks) -> Blocks:
     """Orthonormal two-dimensional DCT of every block."""
     return np.asarray(dctn(blocks, axes=(-2, -1), norm="ortho"), np.float32)

@@ -8,7 +8,7 @@ from PIL import Image as PillowImage
 
 from birqa.data.distortions._pixels import Image, clip, from_uint8, psnr, to_uint8
 from birqa.data.distortions.compression import jpeg
-from birqa.data.distortions.transform import block_means, from_blocks, from_ycbcr, to_blocks, to_ycbcr
+from birqa.data.distortions.transform import from_ycbcr, shuffle_detail, to_ycbcr
 
 _START_OF_DATA = b"\xff\x93"
 _OVERSHOOT = 1.1
@@ -49,11 +49,10 @@ def jpeg_transmission(image: Image, target: float, rng: np.random.Generator) -> 
 
 def _damaged(part: Image, rng: np.random.Generator, times: int) -> Image:
     """The end of a row, damaged for the given time."""
-    blocks = to_blocks(part, 8)
-    detail = from_blocks(blocks[:, rng.permutation(blocks.shape[1])], *part.shape[:2])
+    shuffled = shuffle_detail(part, rng)
     deviation = np.array([4.0, 10.0, 10.0]) * times / 255.0
     drift = from_ycbcr((deviation * rng.standard_normal(3)).astype(np.float32))
-    return clip(block_means(part) + detail - block_means(detail) + drift)
+    return clip(shuffled + drift)
 
 
 def jpeg2000_transmission(image: Image, target: float, rng: np.random.Generator) -> Image:

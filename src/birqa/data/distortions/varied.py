@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 from birqa.data.distortions import blur, brightness, colour, compression, noise
 from birqa.data.distortions._pixels import Image, clip, from_uint8, to_uint8
-from birqa.data.distortions.transform import block_means, from_blocks, from_ycbcr, to_blocks, to_ycbcr
+from birqa.data.distortions.transform import block_means, from_ycbcr, shuffle_detail, to_ycbcr
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,7 @@ def damaged(image: Image, rng: np.random.Generator) -> Image:
         if kind == 0:
             new = block_means(strip)
         elif kind == 1:
-            blocks = to_blocks(strip, 8)
-            detail = from_blocks(blocks[:, rng.permutation(blocks.shape[1])], *strip.shape[:2])
-            new = block_means(strip) + detail - block_means(detail)
+            new = shuffle_detail(strip, rng)
         elif kind == 2:
             new = sent[max(0, top - side) : max(0, top - side) + side, left:right]
         else:
