@@ -80,5 +80,6 @@ def test_ir_score_by_hand():
     assert ir_score([4.0, 2.0], defended, base) == pytest.approx(0.5)
     assert ir_score([2.0, 4.0], base, base) == pytest.approx(0)
     assert ir_score([2.0, 4.0], {2.0: [0, 0], 4.0: [0, 0]}, base) == 1
+    assert np.isnan(ir_score([2.0], {2.0: [0.1]}, {2.0: [0]}))
     with pytest.raises(ValueError, match="should be positive"):
         integral_change([0.0], {0.0: [0]})

@@ -19,6 +19,7 @@ from birqa.cli import (
     faithfulness,
     map,
     metrics,
+    robustness,
     score,
     train,
 )
@@ -61,6 +62,8 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.command("attack")(attack.command)
+app.command("robustness")(robustness.command)
+app.command("leaderboard")(robustness.leaderboard)
 
 
 # Packages of the extras, by the extra that brings them.

@@ -26,15 +26,23 @@ def command(
         list[str] | None, typer.Option("--set", help="A setting of the attack, as steps=20; may be repeated.")
     ] = None,
     gradient: Annotated[
-        Literal["straight-through", "soft", "hard"],
-        typer.Option(help="What the attacker differentiates; scores are always those of the metric itself."),
-    ] = "straight-through",
+        str | None,
+        typer.Option(
+            help="What the attacker differentiates of ours: straight-through (default), soft or hard; scores "
+            "are always those of the metric itself."
+        ),
+    ] = None,
     train_pairs: Annotated[
         Path | None, typer.Option(help="CSV with ref,dist of other pictures, for attacks that are trained.")
     ] = None,
     train_steps: Annotated[int, typer.Option(min=1, help="Steps of that training.")] = 200,
     seed: int = 0,
-    metric: options.Metric = "birqa",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="A metric's name, name.tag or folder; piq:vsi, pyiqa:topiq_fr, python:module:name."
+        ),
+    ] = "birqa",
     device: options.Device = None,
     resize: options.Resize = "none",
     as_json: options.Json = False,
@@ -58,10 +66,9 @@ def command(
         choose_directions,
         write_table,
     )
-    from birqa.engines.torch import load_module
+    from birqa.attacks.subjects import load_subject
     from birqa.metric import require_torch
     from birqa.pairing import Pair, pair_inputs, read_pairs_csv
-    from birqa.registry import find_model
     from birqa.training.batches import unrated_batches
 
     require_torch()
@@ -74,8 +81,9 @@ def command(
     if one_picture and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")
     options.check_output(out)
-    model, place = find_model(metric), device or "cpu"
-    target = Target(load_module(model, place), load_module(model, place, gradient), place, resize)
+    place = device or "cpu"
+    subject = load_subject(metric, place)
+    target = Target(subject.metric, subject.surrogate(chosen, gradient), place, resize)
     directions = choose_directions(target, pairs, direction)
     if isinstance(chosen, TrainedAttack):
         if train_pairs is None:
@@ -91,9 +99,8 @@ def command(
         **chosen.settings(),
         "budget": limit,
         "direction": direction,
-        "gradient": gradient,
-        "metric": f"{model.name} {model.version}",
-        "weights": model.fingerprint,
+        "gradient": (gradient or next(iter(subject.surrogates))) if chosen.white_box else None,
+        "metric": subject.identity,
         "train_pairs": str(train_pairs) if train_pairs else None,
         "train_steps": train_steps if train_pairs else None,
     }
@@ -111,6 +118,9 @@ def command(
             failed = True
             print(f"birqa: {options.naming(pair.dist, outcome)}", file=sys.stderr)
             continue
+        outside = subject.outside(torch.tensor([outcome.before, outcome.after]))
+        if outside:
+            print(f"birqa: {options.naming(pair.dist, outside)}", file=sys.stderr)
         outcomes.append(asdict(outcome))
         if not as_json:
             parts = [f"{value:.4f}" for value in (outcome.before, outcome.after, outcome.psnr, outcome.ssim)]

@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -54,3 +55,17 @@ def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:
     from rich.progress import track
 
     yield from track(results, "Scoring", total=total, console=Console(stderr=True))
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives a function of (done, all) that shows a bar with the time left on a terminal's standard error."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(label)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

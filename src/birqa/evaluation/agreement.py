@@ -99,7 +99,7 @@ def study_agreement(
         }
         for picked in samples:
             score, fit, rating = column[picked], fitted[picked], ratings[picked]
-            figures["srocc"].append(_srocc(score, rating))
+            figures["srocc"].append(spearman(score, rating))
             figures["krocc"].append(float(stats.kendalltau(score, rating).statistic))
             figures["plcc"].append(_pearson(score, rating))
             figures["plcc_fitted"].append(_pearson(fit, rating))
@@ -119,7 +119,7 @@ def study_agreement(
                     label: _srocc_within(column, ratings, np.asarray(values))
                     for label, values in (groups or {}).items()
                 },
-                [_srocc(column[test], ratings[test]) for test in tests],
+                [spearman(column[test], ratings[test]) for test in tests],
             )
         )
     first, *others = agreements
@@ -161,7 +161,8 @@ def _pearson(first: np.ndarray, second: np.ndarray) -> float:
     return float(first @ second / norm) if norm else 0.0
 
 
-def _srocc(scores: np.ndarray, ratings: np.ndarray) -> float:
+def spearman(scores: np.ndarray, ratings: np.ndarray) -> float:
+    """SROCC, quick enough for a bootstrap; 0 where all of one are alike."""
     stats = require_scipy()
     return _pearson(stats.rankdata(scores), stats.rankdata(ratings))
 
@@ -182,5 +183,5 @@ def _srocc_within(scores: np.ndarray, ratings: np.ndarray, groups: np.ndarray) -
     for group in sorted(np.unique(groups), key=lambda name: (len(name), name)):
         chosen = groups == group
         if chosen.sum() >= 3 and np.ptp(scores[chosen]) and np.ptp(ratings[chosen]):
-            within[str(group)] = _srocc(scores[chosen], ratings[chosen])
+            within[str(group)] = spearman(scores[chosen], ratings[chosen])
     return within

@@ -103,7 +103,7 @@ PIQ = {
 def _piq(name: str) -> tuple[Score, bool]:
     if name not in PIQ:
         raise ValueError(f"piq:{name} is not known: choose one of {', '.join(PIQ)}.")
-    function = getattr(_import_piq(), name)
+    function = getattr(import_piq(), name)
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
         import torch
@@ -114,7 +114,7 @@ def _piq(name: str) -> tuple[Score, bool]:
     return score, PIQ[name]
 
 
-def _import_piq() -> Any:
+def import_piq() -> Any:
     """piq imports torchvision for networks that no metric of `PIQ` uses; without it, a stand-in serves.
 
     A torchvision that does not fit the installed build of torch fails on import (RuntimeError).

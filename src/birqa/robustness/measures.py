@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
 
-from birqa.evaluation.agreement import RESAMPLES, Interval, bootstrap_interval, resample_references
+from birqa.evaluation.agreement import (
+    RESAMPLES,
+    Interval,
+    bootstrap_interval,
+    resample_references,
+    spearman,
+)
 from birqa.evaluation.correlation import correlate
 
 Scores = NDArray[np.float64]
@@ -51,15 +57,11 @@ def measure(
     return UnderAttack(
         len(moved),
         correlate(attacked.tolist(), ratings.tolist()).srocc,
-        bootstrap_interval([_srocc(attacked[picked], ratings[picked]) for picked in drawn]),
+        bootstrap_interval([spearman(attacked[picked], ratings[picked]) for picked in drawn]),
         float(moved.mean()),
         bootstrap_interval([float(moved[picked].mean()) for picked in drawn]),
         float(moved.mean() / spread) if spread else float("nan"),
     )
-
-
-def _srocc(scores: Scores, ratings: Scores) -> float:
-    return correlate(scores.tolist(), ratings.tolist()).srocc
 
 
 def common_domain(scores: ArrayLike, clean: ArrayLike, common: ArrayLike) -> Scores:
@@ -92,10 +94,12 @@ def ir_score(
     """Integral robustness: 1 - integral of |change| of the defended metric / that of the base, over budgets.
 
     `defended` and `base` hold the changes of the scores, on one domain, by budget; with no budget nothing
-    changes. 1: nothing moves the defended metric; 0: it is as weak as the base; below 0: weaker. The name is
-    the paper's (Chistyakova et al. 2024); this form is ours, as theirs could not be found.
+    changes. 1: nothing moves the defended metric; 0: it is as weak as the base; below 0: weaker; NaN: the
+    base did not move either. The name is the paper's (Chistyakova et al. 2024); this form is ours, as theirs
+    could not be found.
     """
-    return 1 - integral_change(budgets, defended) / integral_change(budgets, base)
+    undefended = integral_change(budgets, base)
+    return 1 - integral_change(budgets, defended) / undefended if undefended else float("nan")
 
 
 def integral_change(budgets: Sequence[float], changes: Mapping[float, ArrayLike]) -> float:

@@ -1,0 +1,154 @@
+"""Metrics under attack, ours and others': what is scored, and what an attacker may differentiate."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from birqa.attacks.base import Attack, Metric
+from birqa.features.maps import LbpMode
+
+GRADIENTS: tuple[LbpMode, ...] = ("straight-through", "soft", "hard")
+"""Forms of our own metrics, by what stands in for the gradient of the hard LBP; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A metric whose scores are to be moved."""
+
+    name: str
+    version: str
+    metric: Metric
+    surrogates: dict[str, Metric] = field(default_factory=dict)
+    """What an attacker may differentiate in the metric's place, by name, the best first; empty where nothing
+    can be differentiated."""
+    range: tuple[float, float] | None = None
+    """Of the scores, where one is stated."""
+    device: str = "cpu"
+
+    @property
+    def identity(self) -> str:
+        """Tells its scores from those of any other metric."""
+        return f"{self.name} {self.version}"
+
+    def surrogate(self, attack: Attack, form: str | None = None) -> Metric:
+        """What `attack` is given: the form asked for, by default the best one.
+
+        Raises ValueError for an attack that needs gradients on a metric without any.
+        """
+        if not attack.white_box:
+            return self.metric
+        if not self.surrogates:
+            from birqa.attacks import ATTACKS
+
+            others = ", ".join(name for name, kind in ATTACKS.items() if not kind.white_box)
+            raise ValueError(
+                f"{self.name} cannot be differentiated, which {attack.name} needs: use a black-box attack "
+                f"({others})."
+            )
+        if form is None:
+            return next(iter(self.surrogates.values()))
+        if form not in self.surrogates:
+            raise ValueError(f"{self.name} has no {form} gradient, only {', '.join(self.surrogates)}.")
+        return self.surrogates[form]
+
+    def outside(self, scores: Tensor) -> str | None:
+        """A sentence for scores that are not finite or leave the stated range."""
+        low, high = float(scores.min()), float(scores.max())
+        if not torch.isfinite(scores).all():
+            return f"{self.name} gives scores that are not finite numbers."
+        if self.range and not (self.range[0] - 1e-4 <= low and high <= self.range[1] + 1e-4):
+            return (
+                f"{self.name} gives scores from {low:.4g} to {high:.4g}, outside its stated range "
+                f"{self.range[0]:g} .. {self.range[1]:g}."
+            )
+        return None
+
+
+def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
+    """The metric that `spec` names.
+
+    `birqa`, `birqa.kadid` or a folder: ours; `piq:vsi`, `pyiqa:topiq_fr`: those packages'; each with
+    gradients. `python:package.module:name`: a callable on tensors as `birqa.attacks.Metric`, taken to be
+    differentiable. Any other spec of `birqa.evaluation.peers` is a metric without gradients. Raises
+    ValueError or ImportError where there is no such metric.
+    """
+    kind, colon, rest = str(spec).removeprefix("-").partition(":")
+    if not colon or isinstance(spec, Path):
+        return _own(str(spec), device)
+    sign = -1.0 if str(spec).startswith("-") else 1.0
+    if kind in ("piq", "pyiqa"):
+        loaded, larger_is_better = {"piq": _piq, "pyiqa": _pyiqa}[kind](rest, device)
+        metric = _oriented(loaded, sign if larger_is_better else -sign)
+        package = getattr(importlib.import_module(kind), "__version__", "")
+        return Subject(f"{kind}:{rest}", package, metric, {"plain": metric}, device=device)
+    if kind == "python":
+        module, _, name = rest.partition(":")
+        function = getattr(importlib.import_module(module), name or "-", None)
+        if not callable(function):
+            raise ValueError(f"python:{rest} should be python:package.module:name of a callable on tensors.")
+        metric = _oriented(function, sign)
+        return Subject(str(spec), "", metric, {"plain": metric}, device=device)
+    return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
+
+
+def _own(name: str, device: str) -> Subject:
+    from birqa.engines.torch import load_module
+    from birqa.metric import MetricInfo
+    from birqa.registry import find_model
+
+    model = find_model(name)
+    forms: dict[str, Metric] = {form: load_module(model, device, form) for form in GRADIENTS}
+    limits = MetricInfo(model.name, model.version).range
+    return Subject(
+        model.name, f"{model.version} {model.fingerprint}", load_module(model, device), forms, limits, device
+    )
+
+
+def _oriented(metric: Callable[[Tensor, Tensor], Any], sign: float) -> Metric:
+    def score(dist: Tensor, ref: Tensor) -> Tensor:
+        scores: Tensor = sign * metric(dist, ref)
+        return scores.reshape(len(dist))
+
+    return score
+
+
+def _piq(name: str, device: str) -> tuple[Metric, bool]:
+    from birqa.evaluation.peers import PIQ, import_piq
+
+    if name not in PIQ:
+        raise ValueError(f"piq:{name} is not known: choose one of {', '.join(PIQ)}.")
+    function = getattr(import_piq(), name)
+    return lambda dist, ref: function(dist, ref, reduction="none"), PIQ[name]
+
+
+def _pyiqa(name: str, device: str) -> tuple[Metric, bool]:
+    if importlib.util.find_spec("pyiqa") is None:
+        raise ImportError(f"pyiqa:{name} needs the pyiqa package: pip install pyiqa.")
+    metric = importlib.import_module("pyiqa").create_metric(
+        name, as_loss=True, loss_reduction="none", device=device
+    )
+    return metric, not metric.lower_better
+
+
+def _without_gradients(spec: str) -> Metric:
+    """A peer that scores arrays; a metric that looks at files cannot score what an attack has made."""
+    from birqa.evaluation.peers import load_peer
+    from birqa.pairing import Pair
+
+    if spec.removeprefix("-").startswith(("csv:", "command:")):
+        raise ValueError(f"{spec} scores files, not the pictures that an attack makes in between.")
+    peer = load_peer(spec)
+    nowhere = Pair(Path(), Path())
+
+    @torch.no_grad()
+    def score(dist: Tensor, ref: Tensor) -> Tensor:
+        images = zip(*(x.permute(0, 2, 3, 1).cpu().numpy() for x in (dist, ref)), strict=True)
+        return torch.tensor([peer.score(one, other, nowhere) for one, other in images]).to(dist)
+
+    return score

@@ -1,0 +1,365 @@
+"""A robustness card: what attacks do to a metric on a rated set, with intervals."""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from birqa import __version__
+from birqa.attacks import Attack, TrainedAttack, create_attack
+from birqa.attacks.base import bidirectional
+from birqa.attacks.subjects import Subject
+from birqa.batch import load_pair
+from birqa.engines.torch import to_tensor
+from birqa.evaluation.agreement import (
+    RESAMPLES,
+    Interval,
+    bootstrap_interval,
+    resample_references,
+    spearman,
+)
+from birqa.pairing import Pair
+from birqa.ratings import RatedPair
+from birqa.robustness.measures import common_domain, integral_change, ir_score, measure
+from birqa.robustness.protocol import Protocol
+from birqa.robustness.sanity import check
+from birqa.training.batches import unrated_batches
+
+FORMAT = 1
+BATCH = 16
+"""Pictures that are attacked together."""
+# Of the sanity report: few pictures, and the ends of the usual budgets.
+SANITY_PICTURES = 4
+SANITY_BUDGETS = (2 / 255, 8 / 255)
+
+Scores = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+"""Called with the number of pictures that are done and that of all of them."""
+
+
+class ScoreCache:
+    """Scores by the content of what was scored, in JSON lines: a broken run goes on where it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.kept: dict[str, float] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                # A killed run may leave half a line at the end.
+                if line.endswith("}"):
+                    self.kept.update(json.loads(line))
+
+    def add(self, fresh: dict[str, float]) -> None:
+        self.kept |= fresh
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(fresh))
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """Scores (n,) of one metric: clean, and by (attack's name, sign, budget)."""
+
+    clean: Scores
+    after: dict[tuple[str, int, float], Scores]
+
+
+def make_card(
+    subject: Subject,
+    data: str,
+    pairs: Sequence[RatedPair],
+    protocol: Protocol,
+    cache: Path,
+    base: Subject | None = None,
+    form: str | None = None,
+    train_pairs: Sequence[Pair] = (),
+    progress: Progress | None = None,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Attack `subject`, and `base` beside it for the IR-Score, on `pairs` of the set called `data`.
+
+    Gives the card as JSON would hold it. `form` chooses what attackers differentiate (see
+    `Subject.surrogate`). `train_pairs` are for attacks that are trained. Raises ValueError where an attack
+    cannot be made on the metric.
+    """
+    started = time.monotonic()
+    for attack in protocol.attacks:
+        if isinstance(attack, TrainedAttack) and not train_pairs:
+            raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
+    kept = ScoreCache(cache)
+    subjects = [subject] if base is None else [subject, base]
+    measured = [
+        _scores_under_attack(one, pairs, protocol, kept, None if one is base else form, train_pairs, report)
+        for one, report in zip(subjects, _shares(progress, len(pairs), len(subjects)), strict=True)
+    ]
+    mos = np.array([pair.mos for pair in pairs])
+    refs = [str(pair.ref) for pair in pairs]
+    attacks = [
+        _describe(attack, measured, mos, refs, protocol, resamples) | {"settings": attack.settings()}
+        for attack in protocol.attacks
+    ]
+    sanity = _sanity(subject, pairs, protocol)
+    clean = measured[0].clean
+    outside = subject.outside(torch.from_numpy(clean))
+    return {
+        "format": FORMAT,
+        "metric": {"name": subject.name, "version": subject.version},
+        "base": None if base is None else {"name": base.name, "version": base.version},
+        "data": {
+            "name": data,
+            "pairs": len(pairs),
+            "references": len(set(refs)),
+            "digest": hashlib.sha256(
+                json.dumps([[pair.ref.name, pair.dist.name, pair.mos] for pair in pairs]).encode()
+            ).hexdigest()[:12],
+        },
+        "threat_model": {
+            "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",
+            "knowledge": "everything: weights and data",
+            "differentiated": form or next(iter(subject.surrogates), "nothing"),
+            "headline": protocol.headline,
+        },
+        "protocol": protocol.to_dict(),
+        "clean": {
+            **_with_interval("srocc", lambda rows: spearman(clean[rows], mos[rows]), refs, resamples),
+            **_two_alternatives(clean, clean, mos, refs, resamples),
+        },
+        "attacks": attacks,
+        "sanity": sanity,
+        "warnings": [*([outside] if outside else []), *sanity["warnings"]],
+        "environment": {
+            "birqa": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "device": subject.device,
+            "minutes": round((time.monotonic() - started) / 60, 1),
+        },
+    }
+
+
+def _shares(progress: Progress | None, pairs: int, subjects: int) -> list[Progress]:
+    """One progress over several subjects."""
+
+    def share(first: int) -> Progress:
+        return lambda done, of: progress(first + done, pairs * subjects) if progress else None
+
+    return [share(index * pairs) for index in range(subjects)]
+
+
+def _scores_under_attack(
+    subject: Subject,
+    pairs: Sequence[RatedPair],
+    protocol: Protocol,
+    cache: ScoreCache,
+    form: str | None,
+    train_pairs: Sequence[Pair],
+    progress: Progress,
+) -> Attacked:
+    training = {"steps": protocol.train_steps, "crop": protocol.train_crop, "seed": protocol.seed}
+    trained_on = [[str(pair.ref), str(pair.dist)] for pair in train_pairs]
+    surrogates = {attack.name: subject.surrogate(attack, form) for attack in protocol.attacks}
+
+    def key(content: str, attack: Attack | None = None, sign: int = 0, budget: float = 0) -> str:
+        how: list[Any] = [subject.identity, content]
+        if attack:
+            how += [attack.settings(), form, sign, budget]
+            how += [training, trained_on] if isinstance(attack, TrainedAttack) else []
+        return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:24]
+
+    trained: set[tuple[str, int]] = set()
+
+    def train(attack: TrainedAttack, sign: int) -> None:
+        if (attack.name, sign) in trained:
+            return
+        batches = (
+            (torch.from_numpy(crops.dist).to(subject.device), torch.from_numpy(crops.ref).to(subject.device))
+            for crops in unrated_batches(
+                train_pairs, protocol.train_steps, crop=protocol.train_crop, seed=protocol.seed
+            )
+        )
+        attack.train(surrogates[attack.name], batches, sign)
+        trained.add((attack.name, sign))
+
+    clean: list[float] = []
+    after: dict[tuple[str, int, float], list[float]] = {}
+    for dist, ref, contents in _chunks(pairs, protocol.crop, subject.device):
+        with torch.no_grad():
+            if any(key(content) not in cache.kept for content in contents):
+                scores = subject.metric(dist, ref).tolist()
+                cache.add({key(content): score for content, score in zip(contents, scores, strict=True)})
+        clean += [cache.kept[key(content)] for content in contents]
+        for attack in protocol.attacks:
+            for sign in (1, -1):
+                missing = [
+                    index
+                    for index, content in enumerate(contents)
+                    if any(
+                        key(content, attack, sign, budget) not in cache.kept for budget in protocol.budgets
+                    )
+                ]
+                if missing:
+                    if isinstance(attack, TrainedAttack):
+                        train(attack, sign)
+                    attacked = attack(
+                        surrogates[attack.name],
+                        dist[missing],
+                        ref[missing],
+                        protocol.budgets,
+                        "up" if sign == 1 else "down",
+                    )
+                    with torch.no_grad():
+                        cache.add(
+                            {
+                                key(contents[index], attack, sign, budget): score
+                                for budget, pictures in zip(protocol.budgets, attacked, strict=True)
+                                for index, score in zip(
+                                    missing, subject.metric(pictures, ref[missing]).tolist(), strict=True
+                                )
+                            }
+                        )
+                for budget in protocol.budgets:
+                    after.setdefault((attack.name, sign, budget), []).extend(
+                        cache.kept[key(content, attack, sign, budget)] for content in contents
+                    )
+        progress(len(clean), len(pairs))
+    return Attacked(np.array(clean), {name: np.array(values) for name, values in after.items()})
+
+
+def _chunks(pairs: Sequence[RatedPair], crop: int, device: str) -> Iterator[tuple[Tensor, Tensor, list[str]]]:
+    """Consecutive pairs of one size: dist and ref (N, 3, H, W), and what tells each content from others."""
+    waiting: list[tuple[Tensor, Tensor]] = []
+    for pair in pairs:
+        images = (to_tensor(image) for image in load_pair(Pair(pair.ref, pair.dist)))
+        dist, ref = (_middle(image, crop, pair) for image in images)
+        if waiting and (len(waiting) == BATCH or waiting[0][0].shape != dist.shape):
+            yield _stacked(waiting, device)
+            waiting = []
+        waiting.append((dist, ref))
+    if waiting:
+        yield _stacked(waiting, device)
+
+
+def _middle(image: Tensor, crop: int, pair: RatedPair) -> Tensor:
+    """The middle square; its corner lies on a multiple of 8, where the blocks of codecs begin."""
+    if not crop:
+        return image
+    height, width = image.shape[-2:]
+    if min(height, width) < crop:
+        raise ValueError(f"{pair.dist} is {width}x{height}, smaller than the protocol's crop of {crop}.")
+    top, left = (height - crop) // 16 * 8, (width - crop) // 16 * 8
+    return image[..., top : top + crop, left : left + crop]
+
+
+def _stacked(waiting: list[tuple[Tensor, Tensor]], device: str) -> tuple[Tensor, Tensor, list[str]]:
+    contents = [
+        hashlib.sha256(dist.numpy().tobytes() + ref.numpy().tobytes()).hexdigest() for dist, ref in waiting
+    ]
+    dist, ref = (torch.cat(list(column)).to(device) for column in zip(*waiting, strict=True))
+    return dist, ref, contents
+
+
+def _describe(
+    attack: Attack,
+    measured: Sequence[Attacked],
+    mos: Scores,
+    refs: Sequence[str],
+    protocol: Protocol,
+    resamples: int,
+) -> dict[str, Any]:
+    """What one attack did to the first of `measured`, and its IR-Score where a base was measured too."""
+    signs = bidirectional(torch.from_numpy(mos)).numpy()
+    subject = measured[0]
+    budgets = []
+    for budget in protocol.budgets:
+        up, down = (subject.after[attack.name, sign, budget] for sign in (1, -1))
+        ways = {"up": (up, np.ones_like(mos)), "down": (down, -np.ones_like(mos))}
+        ways["bidirectional"] = (np.where(signs > 0, up, down), signs)
+        budgets.append(
+            {
+                "budget": budget,
+                "headline": budget == protocol.headline,
+                **{
+                    way: measure(subject.clean, after, mos, sign, refs, resamples).to_dict()
+                    for way, (after, sign) in ways.items()
+                },
+                **_two_alternatives(down, up, mos, refs, resamples),
+            }
+        )
+    changes = [_changes(one, attack, mos, signs, protocol.budgets) for one in measured]
+
+    def at(rows: NDArray[np.int64], index: int) -> dict[float, Scores]:
+        return {budget: values[rows] for budget, values in changes[index].items()}
+
+    record: dict[str, Any] = {
+        "white_box": attack.white_box,
+        "budgets": budgets,
+        **_with_interval(
+            "integral_change", lambda rows: integral_change(protocol.budgets, at(rows, 0)), refs, resamples
+        ),
+    }
+    if len(measured) == 2:
+        record |= _with_interval(
+            "ir_score", lambda rows: ir_score(protocol.budgets, at(rows, 0), at(rows, 1)), refs, resamples
+        )
+    return record
+
+
+def _changes(
+    scores: Attacked, attack: Attack, mos: Scores, signs: Scores, budgets: Sequence[float]
+) -> dict[float, Scores]:
+    """Changes under the bidirectional attack, on the scale of the ratings (see `common_domain`)."""
+    before = common_domain(scores.clean, scores.clean, mos)
+    return {
+        budget: common_domain(
+            np.where(signs > 0, scores.after[attack.name, 1, budget], scores.after[attack.name, -1, budget]),
+            scores.clean,
+            mos,
+        )
+        - before
+        for budget in budgets
+    }
+
+
+def _two_alternatives(
+    better: Scores, worse: Scores, mos: Scores, refs: Sequence[str], resamples: int
+) -> dict[str, float | Interval]:
+    """Share of pairs of one reference where the score of the better rated picture is still the higher.
+
+    `better` and `worse` (n,) are the scores of pictures when they play those parts.
+    """
+    names = np.asarray(refs)
+    first, second = np.nonzero((names[:, None] == names[None, :]) & (mos[:, None] > mos[None, :]))
+    if not len(first):
+        return {}
+    gap = better[first] - worse[second]
+    earned = np.where(gap > 0, 1.0, np.where(gap < 0, 0.0, 0.5))
+    return _with_interval(
+        "two_afc", lambda rows: float(earned[rows].mean()), names[first].tolist(), resamples
+    )
+
+
+def _with_interval(
+    name: str, figure: Callable[[NDArray[np.int64]], float], refs: Sequence[str], resamples: int
+) -> dict[str, float | Interval]:
+    """The figure on all rows and its interval; empty where it is not a number."""
+    whole = figure(np.arange(len(refs)))
+    if not np.isfinite(whole):
+        return {}
+    drawn = np.array([figure(rows) for rows in resample_references(refs, resamples, 0)])
+    return {name: whole, f"{name}_interval": bootstrap_interval(drawn[np.isfinite(drawn)])}
+
+
+def _sanity(subject: Subject, pairs: Sequence[RatedPair], protocol: Protocol) -> dict[str, Any]:
+    chosen = [pairs[index] for index in np.linspace(0, len(pairs) - 1, SANITY_PICTURES).astype(int)]
+    dist, ref, _ = next(_chunks(chosen, protocol.crop, subject.device))
+    attacks = {form: create_attack("pgd") for form in subject.surrogates}
+    square = create_attack("square", queries=200)
+    return check(subject.metric, subject.surrogates, attacks, square, dist, ref, SANITY_BUDGETS).to_dict()

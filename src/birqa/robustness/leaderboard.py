@@ -1,0 +1,169 @@
+"""Robustness cards side by side, as a page and as a picture."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from birqa.files import replacing
+from birqa.robustness.card import FORMAT
+
+Card = dict[str, Any]
+
+
+def read_card(path: Path) -> Card:
+    """Raises ValueError for a file that is no card, or one of another format."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        known = card["format"] == FORMAT
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ValueError(f"{path} is no robustness card: make one with birqa robustness.") from None
+    if not known:
+        raise ValueError(f"{path} is a card of format {card['format']}, not {FORMAT}: measure it again.")
+    return dict(card)
+
+
+def comparable(cards: Sequence[Card]) -> list[list[Card]]:
+    """Cards in groups that were measured in the same way on the same pairs, the largest group first."""
+    groups: dict[str, list[Card]] = {}
+    for card in cards:
+        groups.setdefault(json.dumps([card["data"], card["protocol"]]), []).append(card)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
+    """A Markdown page, and beside it a picture for each group: SROCC against the budget. Gives all paths."""
+    groups = comparable(cards)
+    lines = [
+        "# Robustness",
+        "",
+        "Made from robustness cards by `birqa leaderboard`, never edited. Every attack knows all of the "
+        "metric it attacks, and is made on that metric anew. Bidirectional: pictures rated above the mean "
+        "are pushed down, the others up. 2AFC: of two pictures of one reference, the better rated is pushed "
+        "down and the other up; the share still ordered rightly. IR-Score (ours): 1 - the change of scores "
+        "integrated over the budgets, as a share of that of the base, on the scale of the ratings. "
+        "Intervals: 95 %, bootstrap over references. These are measurements against these attacks, not "
+        "bounds on others.",
+        "",
+    ]
+    written = [page]
+    for number, group in enumerate(groups, start=1):
+        lines += _group(group)
+        picture = page.with_name(f"{page.stem}-{number}.png")
+        _draw(group, picture)
+        written.append(picture)
+        lines += [f"![SROCC against the budget]({picture.name})", ""]
+    with replacing(page) as part:
+        part.write_text("\n".join(lines), encoding="utf-8")
+    return written
+
+
+def _group(cards: Sequence[Card]) -> list[str]:
+    first = cards[0]
+    data, protocol = first["data"], first["protocol"]
+    attacks = [attack["settings"]["attack"] for attack in first["attacks"]]
+    ordered = sorted(cards, key=_worst, reverse=True)
+    headline = 255 * first["threat_model"]["headline"]
+    shape = (
+        f"the middle {protocol['crop']}x{protocol['crop']} of each" if protocol["crop"] else "whole pictures"
+    )
+    lines = [
+        f"## {data['name']}: {data['pairs']} pairs of {data['references']} references, {shape}",
+        "",
+        f"Best worst case first. SROCC under bidirectional attack, budget {headline:g}/255.",
+        "",
+        *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
+            [_name(card), _with_range(card["clean"], "srocc")]
+            + [_with_range(_at(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
+            for card in ordered
+        ]),
+        f"Mean gain of pictures pushed up, budget {headline:g}/255, as a share of the range of clean scores:",
+        "",
+        *_table(["metric", *attacks], ["---:"] * len(attacks), [
+            [_name(card)] + [f"{_at(attack)['up']['relative_gain']:+.3f}" for attack in card["attacks"]]
+            for card in ordered
+        ]),
+    ]  # fmt: skip
+    if any("two_afc" in card["clean"] for card in cards):
+        lines += [
+            f"2AFC accuracy, budget {headline:g}/255:",
+            "",
+            *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
+                [_name(card), _with_range(card["clean"], "two_afc")]
+                + [_with_range(_at(attack), "two_afc") for attack in card["attacks"]]
+                for card in ordered
+            ]),
+        ]  # fmt: skip
+    defended = [card for card in ordered if any("ir_score" in attack for attack in card["attacks"])]
+    if defended:
+        budgets = ", ".join(f"{255 * budget:g}" for budget in protocol["budgets"])
+        lines += [
+            f"IR-Score over {{{budgets}}}/255:",
+            "",
+            *_table(["metric", "base", *attacks], ["---"] + ["---:"] * len(attacks), [
+                [_name(card), card["base"]["name"]]
+                + [_with_range(attack, "ir_score") for attack in card["attacks"]]
+                for card in defended
+            ]),
+        ]  # fmt: skip
+    lines += ["Attacks: " + "; ".join(f"`{json.dumps(a['settings'])}`" for a in first["attacks"]) + ".", ""]
+    lines += ["Sanity:", ""]
+    for card in ordered:
+        zeros = ", ".join(f"{form} {share:.0%}" for form, share in card["sanity"]["zero_gradients"].items())
+        doubts = "; ".join(card["warnings"]) or "no doubts"
+        lines.append(f"- {_name(card)}: {doubts}. Exact zeros in the gradient: {zeros or 'no gradient'}.")
+    return [*lines, ""]
+
+
+def _table(head: Sequence[str], alignment: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", f"|---|{'|'.join(alignment)}|"]
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def _name(card: Card) -> str:
+    name, version = card["metric"]["name"], card["metric"]["version"].split(" ")[0]
+    return f"{name} {version}".strip()
+
+
+def _at(attack: Card) -> Card:
+    """At the headline budget."""
+    return next(one for one in attack["budgets"] if one["headline"])
+
+
+def _worst(card: Card) -> float:
+    return min(_at(attack)["bidirectional"]["srocc"] for attack in card["attacks"])
+
+
+def _with_range(record: Card, name: str) -> str:
+    if name not in record:
+        return ""
+    low, high = record[f"{name}_interval"]
+    return f"{record[name]:.3f} ({low:.2f} .. {high:.2f})"
+
+
+def _draw(cards: Sequence[Card], path: Path) -> None:
+    # Without a display, and without touching the caller's pyplot.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    attacks = cards[0]["attacks"]
+    figure = Figure(figsize=(3.2 * len(attacks), 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(attacks), sharey=True, squeeze=False)[0]
+    for number, (axes, attack) in enumerate(zip(panels, attacks, strict=True)):
+        for card in cards:
+            budgets = card["attacks"][number]["budgets"]
+            clean = card["clean"]
+            points = [(0.0, clean["srocc"], clean["srocc_interval"])] + [
+                (255 * at["budget"], at["bidirectional"]["srocc"], at["bidirectional"]["srocc_interval"])
+                for at in sorted(budgets, key=lambda one: float(one["budget"]))
+            ]
+            steps, values, ranges = zip(*points, strict=True)
+            axes.plot(steps, values, "o-", markersize=3, label=_name(card))
+            axes.fill_between(steps, *zip(*ranges, strict=True), alpha=0.12)
+        axes.set_title(attack["settings"]["attack"])
+        axes.set_xlabel("budget, 1/255")
+    panels[0].set_ylabel("SROCC, bidirectional")
+    panels[0].legend(fontsize=7)
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=110)

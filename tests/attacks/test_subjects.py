@@ -1,0 +1,84 @@
+"""Metrics under attack by their specs."""
+
+import pytest
+import torch
+
+import birqa
+from birqa.attacks import create_attack
+from birqa.attacks.subjects import GRADIENTS, Subject, load_subject
+
+
+@pytest.fixture(scope="module")
+def tensors(photographs, damage):
+    pictures = [damage("noise", photographs[0], 15), photographs[0]]
+    return tuple(torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 255 for x in pictures)
+
+
+def test_our_own_metric_has_its_scores_and_three_gradients(tensors, metric_of):
+    subject = load_subject("birqa")
+    assert subject.metric(*tensors).item() == pytest.approx(float(metric_of()(*tensors)), abs=1e-4)
+    assert tuple(subject.surrogates) == GRADIENTS
+    attack = create_attack("fgsm")
+    assert subject.surrogate(attack) is subject.surrogates["straight-through"]
+    assert subject.surrogate(attack, "soft") is subject.surrogates["soft"]
+    assert subject.surrogate(create_attack("square"), "soft") is subject.metric
+    with pytest.raises(ValueError, match="no bare gradient, only straight-through, soft, hard"):
+        subject.surrogate(attack, "bare")
+
+
+def test_piq_is_oriented_and_differentiable(tensors):
+    dist, ref = tensors
+    subject = load_subject("piq:gmsd")
+    assert subject.metric(ref, ref).item() > subject.metric(dist, ref).item()
+    (pushed,) = create_attack("ifgsm", steps=3)(subject.surrogates["plain"], dist, ref, [4 / 255])
+    assert subject.metric(pushed, ref) > subject.metric(dist, ref)
+    both = torch.cat([dist, ref]), torch.cat([ref, ref])
+    assert subject.metric(*both).shape == (2,)
+
+
+def test_a_callable_is_a_metric(tensors):
+    subject = load_subject("-python:tests_metric_of_distance:distance")
+    assert subject.metric(*tensors).item() == pytest.approx(-(tensors[0] - tensors[1]).abs().mean().item())
+
+
+@pytest.fixture(autouse=True)
+def distance_module(tmp_path, monkeypatch):
+    (tmp_path / "tests_metric_of_distance.py").write_text(
+        "def distance(dist, ref):\n    return (dist - ref).abs().mean((1, 2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_a_metric_without_gradients_names_the_attacks_that_are_left(tensors):
+    subject = load_subject("torchmetrics:psnr")
+    dist, ref = tensors
+    assert subject.metric(dist, ref).item() == pytest.approx(
+        -10 * torch.log10((dist - ref).square().mean()).item(), abs=1e-3
+    )
+    with pytest.raises(
+        ValueError, match=r"cannot be differentiated, which pgd needs: .*square, parsimonious"
+    ):
+        subject.surrogate(create_attack("pgd"))
+    (pushed,) = create_attack("square", queries=30)(
+        subject.surrogate(create_attack("square")), dist, ref, [8 / 255]
+    )
+    assert subject.metric(pushed, ref) >= subject.metric(dist, ref)
+
+
+def test_what_names_no_metric_is_said(tmp_path):
+    with pytest.raises(ValueError, match="no metric 'nothing'"):
+        load_subject("nothing")
+    with pytest.raises(ValueError, match="piq:nothing is not known"):
+        load_subject("piq:nothing")
+    with pytest.raises(ValueError, match="callable on tensors"):
+        load_subject("python:tests_metric_of_distance:nothing")
+    with pytest.raises(ValueError, match="scores files"):
+        load_subject("csv:scores.csv")
+
+
+def test_scores_outside_the_stated_range_are_told():
+    subject = Subject("own", "1", lambda dist, ref: dist, range=(0.0, 1.0))
+    assert subject.outside(torch.tensor([0.0, 1.0])) is None
+    assert "from 0.2 to 1.4, outside its stated range 0 .. 1" in subject.outside(torch.tensor([0.2, 1.4]))
+    assert "not finite" in subject.outside(torch.tensor([0.2, float("nan")]))
+    assert birqa.create_metric("birqa").info.range == load_subject("birqa").range

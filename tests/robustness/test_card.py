@@ -1,0 +1,266 @@
+"""Robustness cards: figures against scores made by hand, going on after a break, subsets, the leaderboard."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+
+from birqa.attacks import create_attack
+from birqa.attacks.base import Attack
+from birqa.attacks.subjects import Subject
+from birqa.pairing import Pair
+from birqa.ratings import RatedPair
+from birqa.robustness import card as cards_module
+from birqa.robustness.leaderboard import read_card, write_page
+from birqa.robustness.protocol import Protocol, load_protocol
+from birqa.robustness.subset import stratified
+
+make_card = partial(cards_module.make_card, resamples=20)
+BUDGETS = (4 / 255, 8 / 255)
+LEVELS = (20, 50, 80, 110, 140, 170)
+
+
+@pytest.fixture
+def rated(tmp_path):
+    """Two references with three grey pictures each; the brighter, the better rated."""
+    pairs = []
+    for number, level in enumerate(LEVELS):
+        ref, dist = tmp_path / f"ref{number // 3}.png", tmp_path / f"dist{number}.png"
+        Image.fromarray(np.full((40, 48, 3), 128, np.uint8)).save(ref)
+        Image.fromarray(np.full((40, 48, 3), level, np.uint8)).save(dist)
+        pairs.append(RatedPair(ref, dist, level / 200, "test", str(number % 3), "1"))
+    return pairs
+
+
+def _brightness(dist, ref):
+    return dist.mean((1, 2, 3))
+
+
+def _half(dist, ref):
+    """Half as easily moved, on another scale."""
+    return 3 * (0.5 * dist.mean((1, 2, 3)) + 0.5 * torch.round(255 * dist.mean((1, 2, 3)) / 30) * 30 / 255)
+
+
+def _subject(metric, name="brightness"):
+    return Subject(name, "1", metric, {"plain": metric}, (0.0, 1.0))
+
+
+@pytest.fixture
+def protocol():
+    return Protocol((create_attack("fgsm", eight_bit=True),), BUDGETS, 8 / 255, pairs=0)
+
+
+def test_figures_by_hand(rated, protocol, tmp_path):
+    card = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl")
+    assert card["clean"]["srocc"] == pytest.approx(1)
+    assert card["clean"]["two_afc"] == 1
+    (attack,) = card["attacks"]
+    at = attack["budgets"][1]
+    assert at["headline"]
+    # FGSM on brightness adds or takes the budget everywhere.
+    assert at["up"]["gain"] == pytest.approx(8 / 255, abs=1e-6)
+    assert at["down"]["gain"] == pytest.approx(8 / 255, abs=1e-6)
+    assert at["bidirectional"]["srocc"] == pytest.approx(1)
+    assert at["two_afc"] == 1
+    # On the scale of the ratings, level / 200, changes are 255 / 200 times those of the scores.
+    mean = (0 + 4 / 255) / 2 * 4 / 8 + (4 / 255 + 8 / 255) / 2 * 4 / 8
+    assert attack["integral_change"] == pytest.approx(mean * 255 / 200, rel=1e-3)
+    assert card["sanity"]["scatter"] == 0
+    assert card["warnings"] == []
+
+
+def test_ranks_and_choices_break_when_the_budget_passes_the_gaps(rated, protocol, tmp_path):
+    wide = replace(protocol, budgets=(40 / 255,), headline=40 / 255)
+    card = make_card(_subject(_brightness), "greys", rated, wide, tmp_path / "kept.jsonl")
+    at = card["attacks"][0]["budgets"][0]
+    pushed = np.array(LEVELS) + np.array([40, 40, 40, -40, -40, -40])
+    assert at["bidirectional"]["srocc"] == pytest.approx(spearmanr(pushed, LEVELS).statistic)
+    # 30 apart, both pushed by 40 towards each other: the wrong order; 60 apart as well.
+    assert at["two_afc"] == 0
+    low, high = at["bidirectional"]["srocc_interval"]
+    assert low <= at["bidirectional"]["srocc"] <= high
+
+
+def test_ir_score_is_that_of_the_base_on_the_scale_of_ratings(rated, protocol, tmp_path):
+    base = _subject(_brightness)
+    card = make_card(base, "greys", rated, protocol, tmp_path / "kept.jsonl", base)
+    assert card["attacks"][0]["ir_score"] == pytest.approx(0)
+    steady = Subject(
+        "steady", "1", lambda dist, ref: _brightness(dist, ref).round(decimals=1), {"plain": _brightness}
+    )
+    card = make_card(steady, "greys", rated, protocol, tmp_path / "kept.jsonl", base)
+    assert 0 < card["attacks"][0]["ir_score"] <= 1
+    assert card["base"] == {"name": "brightness", "version": "1"}
+
+
+def test_scores_outside_the_range_are_reported(rated, protocol, tmp_path):
+    card = make_card(_subject(_half), "greys", rated, protocol, tmp_path / "kept.jsonl")
+    assert any("outside its stated range" in warning for warning in card["warnings"])
+
+
+class _Counting:
+    """A metric that breaks off after so many calls."""
+
+    def __init__(self, limit):
+        self.calls, self.limit = 0, limit
+
+    def __call__(self, dist, ref):
+        self.calls += 1
+        if self.calls > self.limit:
+            raise KeyboardInterrupt
+        return _brightness(dist, ref)
+
+
+def test_a_broken_run_goes_on_where_it_was(rated, protocol, tmp_path, monkeypatch):
+    monkeypatch.setattr("birqa.robustness.card.BATCH", 2)
+    kept = tmp_path / "kept.jsonl"
+    whole = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "whole.jsonl")
+    with pytest.raises(KeyboardInterrupt):
+        make_card(_subject(_Counting(12)), "greys", rated, protocol, kept)
+    assert kept.exists()
+    # Half a line, as a kill may leave it.
+    kept.write_text(kept.read_text() + '\n{"abc": 0.')
+    counting = _Counting(10_000)
+    card = make_card(_subject(counting), "greys", rated, protocol, kept)
+    fresh = _Counting(10_000)
+    make_card(_subject(fresh), "greys", rated, protocol, tmp_path / "other.jsonl")
+    assert counting.calls < fresh.calls
+    for one in (card, whole):
+        del one["environment"]
+    assert card == whole
+
+
+def test_trained_attacks_need_pairs_and_are_trained_once_for_each_direction(
+    rated, protocol, tmp_path, monkeypatch
+):
+    attack = create_attack("uap", eight_bit=True)
+    trained = replace(protocol, attacks=(attack,), train_steps=2, train_crop=32)
+    with pytest.raises(ValueError, match="uap is trained on other pictures first"):
+        make_card(_subject(_brightness), "greys", rated, trained, tmp_path / "kept.jsonl")
+    directions = []
+    train = type(attack).train
+    monkeypatch.setattr(
+        type(attack), "train", lambda self, *given: directions.append(given[-1]) or train(self, *given)
+    )
+    pairs = [Pair(pair.ref, pair.dist) for pair in rated]
+    for _ in range(2):
+        make_card(_subject(_brightness), "greys", rated, trained, tmp_path / "kept.jsonl", train_pairs=pairs)
+    assert directions == [1, -1]
+
+
+def test_the_crop_is_the_middle_on_the_grid_of_blocks(rated, protocol, tmp_path):
+    seen = []
+
+    def metric(dist, ref):
+        seen.append(tuple(dist.shape[-2:]))
+        return _brightness(dist, ref)
+
+    make_card(_subject(metric), "greys", rated, replace(protocol, crop=32), tmp_path / "kept.jsonl")
+    assert set(seen) == {(32, 32)}
+    with pytest.raises(ValueError, match="48x40, smaller than the protocol's crop of 64"):
+        make_card(_subject(metric), "greys", rated, replace(protocol, crop=64), tmp_path / "kept.jsonl")
+
+
+def _many(refs=5, types=4, levels=3):
+    return [
+        RatedPair(Path(f"r{ref}"), Path(f"r{ref}_{kind}_{level}"), 0.5, "test", str(kind), str(level))
+        for ref in range(refs)
+        for kind in range(types)
+        for level in range(levels)
+    ]
+
+
+@pytest.mark.parametrize("count", [5, 12, 20, 30])
+def test_a_subset_is_spread_over_cells_and_references(count):
+    chosen = stratified(_many(), count)
+    assert len(chosen) == len(set(chosen)) == count
+    cells = Counter((pair.type, pair.level) for pair in chosen)
+    assert max(cells.values()) - (min(cells.values()) if len(cells) == 12 else 0) <= 1
+    refs = Counter(pair.ref for pair in chosen)
+    assert max(refs.values()) - min(refs.values()) <= 2
+    assert chosen == stratified(_many(), count)
+    assert stratified(_many(), 1000) == _many()
+
+
+def test_a_protocol_from_a_file(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text(
+        json.dumps(
+            {
+                "budgets": [2, 8],
+                "headline": 8,
+                "pairs": 9,
+                "attacks": [
+                    {"attack": "pgd", "steps": 3},
+                    {"attack": "autoattack", "square": {"queries": 7}},
+                ],
+            }
+        )
+    )
+    protocol = load_protocol(path)
+    assert protocol.budgets == (2 / 255, 8 / 255)
+    assert protocol.pairs == 9
+    pgd, auto = protocol.attacks
+    assert (pgd.steps, pgd.eight_bit, auto.square.queries) == (3, True, 7)
+    assert all(isinstance(attack, Attack) for attack in Protocol().attacks)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"budgets": [2, 300]}', "should be in"),
+        ('{"headline": 3}', "one of the budgets"),
+        ('{"attacks": []}', "at least one attack"),
+        ('{"attacks": [{"attack": "magic"}]}', "no attack 'magic'"),
+        ('{"pictures": 3}', "no protocol"),
+        ("[]", "no protocol"),
+        ("{", "no protocol"),
+    ],
+)
+def test_a_wrong_protocol_is_said(tmp_path, text, complaint):
+    path = tmp_path / "p.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        load_protocol(path)
+
+
+def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(rated, protocol, tmp_path):
+    weak = lambda dist, ref: dist.mean((1, 2, 3)) + 8 * (dist - dist.round(decimals=1)).mean((1, 2, 3))  # noqa: E731
+    cards = []
+    for name, metric, plan in (
+        ("weak", weak, protocol),
+        ("steady", _brightness, protocol),
+        ("steady", _brightness, replace(protocol, pairs=5)),
+    ):
+        card = make_card(
+            Subject(name, "2 abc", metric, {"plain": metric}), "greys", rated, plan,
+            tmp_path / "kept.jsonl", _subject(_brightness),
+        )  # fmt: skip
+        (tmp_path / f"{len(cards)}.json").write_text(json.dumps(card))
+        cards.append(read_card(tmp_path / f"{len(cards)}.json"))
+    page = tmp_path / "robustness.md"
+    written = write_page(cards, page)
+    text = page.read_text()
+    assert [path.name for path in written] == ["robustness.md", "robustness-1.png", "robustness-2.png"]
+    assert all(path.exists() for path in written)
+    assert text.count("## greys: 6 pairs of 2 references, whole pictures") == 2
+    assert text.index("| steady 2 |") < text.index("| weak 2 |")
+    srocc = cards[0]["attacks"][0]["budgets"][1]["bidirectional"]["srocc"]
+    assert f"{srocc:.3f}" in text.split("| weak 2 |")[1].split("\n")[0]
+
+
+def test_what_is_no_card_is_said(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text("{}")
+    with pytest.raises(ValueError, match="no robustness card"):
+        read_card(path)
+    path.write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="format 99, not 1"):
+        read_card(path)
