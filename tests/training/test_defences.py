@@ -70,6 +70,15 @@ def test_aat_attacks_all_but_the_anchors_and_keeps_the_labels(pairs):
     assert inner.max() <= anchors.max()
 
 
+def test_a_ramp_begins_with_a_share_of_the_budget(pairs):
+    clean, posed = _posed(pairs, "AAT", ramp=4)
+    change = (posed.dist - clean.dist).abs().amax((1, 2, 3))[3:]
+    assert change.max() <= 1 / 255 + 1e-6
+    assert change.max() > 0.5 / 255
+    with pytest.raises(ValueError, match="ramp=-1"):
+        Defence(kind="AAT", ramp=-1)
+
+
 def test_r_attacks_everything_and_keeps_the_labels(pairs):
     clean, posed = _posed(pairs, "R")
     assert ((posed.dist - clean.dist).abs().amax((1, 2, 3)) > 0).all()

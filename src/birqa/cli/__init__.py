@@ -10,6 +10,7 @@ import typer
 import birqa
 from birqa.cli import (
     attack,
+    audit,
     calibrate,
     data,
     data_sets,
@@ -62,6 +63,7 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.command("attack")(attack.command)
+app.command("audit")(audit.command)
 app.command("robustness")(robustness.command)
 app.command("leaderboard")(robustness.leaderboard)
 

@@ -18,6 +18,9 @@ class Defence:
     kind: Literal["none", "R", "AT", "AT-anchors", "AAT"] = "none"
     budget: float = 4 / 255
     """Of the inner attack, PGD, on pixels in [0, 1]."""
+    ramp: int = 0
+    """Steps of the training over which the budget, and with it the attack's step, grows from 0 to its full
+    size; a full one at once teaches a network to score all pictures alike (ours)."""
     steps: int = 10
     step: float = 1 / 255
     direction: Literal["random", "up", "down"] = "random"
@@ -42,6 +45,8 @@ class Defence:
             raise ValueError(
                 f"a defence needs a budget in (0, 1] and steps, not {self.budget} and {self.steps}."
             )
+        if self.ramp < 0:
+            raise ValueError(f"defence ramp={self.ramp} should be a number of steps, 0 for none.")
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,13 @@ def lowered_labels(attacked: Tensor, clean: Tensor, target: Tensor) -> Tensor:
 
 
 def _attack(defence: Defence, model: Metric, posed: Posed, sign: Tensor, step: int) -> Tensor:
-    pgd = PGD(steps=defence.steps, step=defence.step, keep_best=False, seed=step)
+    share = min(1.0, (step + 1) / defence.ramp) if defence.ramp else 1.0
+    pgd = PGD(steps=defence.steps, step=share * defence.step, keep_best=False, seed=step)
     attacked = posed.dist.clone()
     chosen = ~posed.anchor
     if chosen.any():
         (attacked[chosen],) = pgd(
-            model, posed.dist[chosen], posed.ref[chosen], [defence.budget], sign[chosen]
+            model, posed.dist[chosen], posed.ref[chosen], [share * defence.budget], sign[chosen]
         )
     return attacked
 

@@ -1,0 +1,197 @@
+"""Fits the detector of `birqa audit` and measures it on attacks and photographs that it has not seen.
+
+    python benchmarks/audit.py build/sets/kadid-train/meta.csv build/sets/kadid-test/meta.csv \
+        --out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
+
+Fitted on photographs of the training split, clean and pushed up by PGD. The threshold is set, and false
+alarms and detections are measured, on held-out photographs: half of their references for the one, half for
+the other. Pictures are the middle of each, as in the robustness cards.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from birqa.attacks import create_attack
+from birqa.attacks.subjects import load_subject
+from birqa.engines.torch import to_tensor
+from birqa.files import replacing
+from birqa.images import load_image
+from birqa.metric import create_metric
+from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.registry import find_model
+from birqa.robustness.audit import Detector, Viewer, Views, fit, threshold_at
+from birqa.robustness.subset import stratified
+
+SEEN = {"pgd": {}}
+UNSEEN = {
+    "fgsm": {},
+    "cw": {},
+    "apgd": {"steps": 50},
+    "zhang": {"steps": 50},
+    "korhonen": {},
+    "square": {"queries": 300},
+}
+BUDGETS = (2 / 255, 4 / 255, 8 / 255)
+FALSE_ALARMS = 0.01
+
+
+def load(pair: RatedPair, side: int) -> tuple[np.ndarray, np.ndarray]:
+    dist, ref = load_image(pair.dist), load_image(pair.ref)
+    top, left = ((length - side) // 16 * 8 if side else 0 for length in dist.shape[:2])
+    window = (slice(top, top + side or None), slice(left, left + side or None))
+    return dist[window], ref[window]
+
+
+def attacked(pairs: list, names: dict, subject, batch: int = 16) -> dict[tuple[str, float], list]:
+    """Pictures pushed up, by attack and budget, each with its reference."""
+    made: dict[tuple[str, float], list] = {}
+    for start in range(0, len(pairs), batch):
+        part = pairs[start : start + batch]
+        dist, ref = (torch.cat([to_tensor(pair[k]) for pair in part]) for k in (0, 1))
+        for name, settings in names.items():
+            attack = create_attack(name, eight_bit=True, **settings)
+            for budget, pictures in zip(
+                BUDGETS, attack(subject.surrogate(attack), dist, ref, BUDGETS), strict=True
+            ):
+                levels = torch.round(pictures * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+                made.setdefault((name, budget), []).extend(
+                    (one, original) for one, (_, original) in zip(levels, part, strict=True)
+                )
+    return made
+
+
+def draw(path: Path, clean: np.ndarray, pushed: dict[str, np.ndarray]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    thresholds = np.sort(np.concatenate([clean, *pushed.values()]))
+    alarms = [(clean > threshold).mean() for threshold in thresholds]
+    for name, values in pushed.items():
+        axes.plot(alarms, [(values > threshold).mean() for threshold in thresholds], label=name)
+    axes.set_xscale("symlog", linthresh=0.01)
+    axes.axvline(FALSE_ALARMS, color="grey", linewidth=0.8)
+    axes.set_xlabel("false alarms on clean pictures")
+    axes.set_ylabel("detected")
+    axes.legend(fontsize=7, loc="lower right")
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("train", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--plain", default="birqa.kadid")
+    parser.add_argument("--hardened", default="birqa.kadid-aat")
+    parser.add_argument("--clean", type=int, default=1000, help="clean pictures of either split")
+    parser.add_argument("--attacked", type=int, default=125, help="attacked pictures of either split")
+    parser.add_argument("--side", type=int, default=192, help="of the middle; 0 takes whole pictures")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--detector", type=Path, required=True)
+    args = parser.parse_args()
+    look = Viewer(create_metric(args.plain), create_metric(args.hardened))
+    subject = load_subject(args.plain)
+
+    def views(pairs: list) -> list[Views]:
+        return [look(dist, ref) for dist, ref in pairs]
+
+    train, test = (read_rated_pairs(path) for path in (args.train, args.test))
+    fitted = fit(
+        views([load(pair, args.side) for pair in stratified(train, args.clean, seed=1)]),
+        [
+            one
+            for pairs in attacked(
+                [load(pair, args.side) for pair in stratified(train, args.attacked)], SEEN, subject
+            ).values()
+            for one in views(pairs)
+        ],
+    )
+    detector = Detector(
+        args.plain,
+        args.hardened,
+        (find_model(args.plain).fingerprint, find_model(args.hardened).fingerprint),
+        fitted,
+        0.0,
+        FALSE_ALARMS,
+    )
+    refs = sorted({pair.ref for pair in test})
+    # Of the clean pictures, one half of the references sets the threshold, the other measures it.
+    clean = {
+        part: np.array(
+            [
+                detector.suspicion(one)
+                for one in views(
+                    [
+                        load(pair, args.side)
+                        for pair in stratified(
+                            [pair for pair in test if pair.ref in refs[part::2]], args.clean, seed=1
+                        )
+                    ]
+                )
+            ]
+        )
+        for part in (0, 1)
+    }
+    threshold = threshold_at(clean[0].tolist(), FALSE_ALARMS)
+    measured = stratified([pair for pair in test if pair.ref in refs[1::2]], args.attacked)
+    pushed = attacked([load(pair, args.side) for pair in measured], SEEN | UNSEEN, subject)
+    suspicions = {
+        key: np.array([detector.suspicion(one) for one in views(pairs)]) for key, pairs in pushed.items()
+    }
+    gains = {
+        key: float(
+            np.mean([float(look.plain(*pair)[0]) for pair in pairs])
+            - np.mean([float(look.plain(*load(pair, args.side))[0]) for pair in measured])
+        )
+        for key, pairs in pushed.items()
+    }
+    rows = [
+        {
+            "attack": name,
+            "seen": name in SEEN,
+            "budget": budget,
+            "gain": gains[name, budget],
+            "detected": float((values > threshold).mean()),
+        }
+        for (name, budget), values in suspicions.items()
+    ]
+    record = {
+        "plain": args.plain,
+        "hardened": args.hardened,
+        "fingerprints": detector.fingerprints,
+        "side": args.side,
+        "attacked": len(measured),
+        "clean": len(clean[1]),
+        "false_alarms": float((clean[1] > threshold).mean()),
+        "rows": rows,
+    }
+    for row in rows:
+        print(json.dumps(row))
+    print(json.dumps({name: value for name, value in record.items() if name != "rows"}))
+    final = Detector(
+        detector.plain, detector.hardened, detector.fingerprints, fitted, threshold, FALSE_ALARMS
+    )
+    with replacing(args.detector) as part:
+        final.save(part)
+    with replacing(args.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    headline = BUDGETS[-1]
+    draw(
+        args.picture,
+        clean[1],
+        {name: values for (name, budget), values in suspicions.items() if budget == headline},
+    )
+
+
+if __name__ == "__main__":
+    main()

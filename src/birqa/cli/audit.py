@@ -1,0 +1,56 @@
+"""birqa audit: was a picture optimised against the metric?"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from birqa.cli import options
+
+
+def command(
+    ref: Annotated[Path, typer.Argument(help="Reference picture or folder.")],
+    dist: Annotated[list[Path], typer.Argument(help="Distorted picture(s) or folder, to be looked at.")],
+    threads: options.Threads = None,
+    resize: options.Resize = "none",
+    as_json: options.Json = False,
+) -> None:
+    """Compare the plain, the hardened and washed scores; say which pictures look optimised for the score.
+
+    The threshold lets one in a hundred clean pictures pass as suspect. Exit code: 0 none looks optimised,
+    1 at least one does, 2 something could not be looked at.
+    """
+    from birqa.batch import load_pair
+    from birqa.pairing import pair_inputs
+    from birqa.robustness.audit import Auditor
+
+    pairs, unmatched = pair_inputs(ref, dist)
+    for path in unmatched:
+        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+    auditor = Auditor(threads=threads)
+    if not as_json:
+        print("verdict", "suspicion", "threshold", "plain", "hardened", "picture", sep="\t")
+    rows, failed, suspect = [], bool(unmatched), False
+    for pair in options.with_progress(iter(pairs), len(pairs)):
+        try:
+            verdict = auditor(*load_pair(pair, resize))
+        except (ValueError, OSError, MemoryError) as error:
+            failed = True
+            print(f"birqa: {options.naming(pair.dist, str(error))}", file=sys.stderr)
+            continue
+        suspect = suspect or verdict.optimised
+        rows.append({"ref": str(pair.ref), "dist": str(pair.dist), **verdict.to_dict()})
+        if not as_json:
+            figures = (verdict.suspicion, verdict.threshold, verdict.views.plain, verdict.views.hardened)
+            print(
+                "optimised" if verdict.optimised else "clean",
+                *(f"{figure:.4f}" for figure in figures),
+                pair.dist,
+                sep="\t",
+                flush=True,
+            )
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    raise typer.Exit(2 if failed else 1 if suspect else 0)

@@ -1,0 +1,183 @@
+"""Does a picture look optimised against the metric? Needs no torch.
+
+A picture that was changed to please one metric pleases others less: a hardened metric, and the same metric
+after both pictures are washed by JPEG or a blur, which take fine changes away. How far these disagree is one
+figure, the suspicion, by logistic regression on clean and on attacked pictures; its threshold is set on clean
+pictures that the regression did not see.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from birqa.images import to_float
+from birqa.metric import FullReferenceMetric, create_metric
+from birqa.registry import WEIGHTS, find_model
+
+DETECTOR = WEIGHTS / "audit.json"
+_BLUR = ImageFilter.Kernel((3, 3), [1, 2, 1, 2, 4, 2, 1, 2, 1])
+
+Picture = NDArray[np.generic]
+"""(H, W, 3), as `birqa.load_image` gives it."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Scores of one pair, as it is and washed."""
+
+    plain: float
+    hardened: float
+    plain_jpeg: float
+    plain_blur: float
+    hardened_jpeg: float
+    hardened_blur: float
+
+    def features(self) -> NDArray[np.float64]:
+        """(F,): the score, and how far the other views differ from it."""
+        gaps = [
+            self.plain - self.hardened,
+            self.plain - self.plain_jpeg,
+            self.plain - self.plain_blur,
+            self.hardened - self.hardened_jpeg,
+            self.hardened - self.hardened_blur,
+        ]
+        level = self.plain - 0.5
+        return np.array([level, level**2, *gaps, *(level * gap for gap in gaps)])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an audit says of one pair."""
+
+    views: Views
+    suspicion: float
+    """Log-odds of the regression."""
+    threshold: float
+    """Passed by the stated share of clean pictures only."""
+
+    @property
+    def optimised(self) -> bool:
+        """Whether the picture looks optimised against the plain metric."""
+        return self.suspicion > self.threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "optimised": self.optimised,
+            "suspicion": self.suspicion,
+            "threshold": self.threshold,
+            **asdict(self.views),
+        }
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The regression, and the metrics that it was fitted to."""
+
+    plain: str
+    hardened: str
+    fingerprints: tuple[str, str]
+    weights: tuple[float, ...]
+    """Of `Views.features`, the last one the constant."""
+    threshold: float
+    false_alarms: float
+    """Share of clean pictures beyond the threshold, as it was set."""
+
+    def suspicion(self, views: Views) -> float:
+        return float(views.features() @ self.weights[:-1] + self.weights[-1])
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def load_detector(path: Path = DETECTOR) -> Detector:
+    """Raises ValueError where it was fitted to other weights than those installed."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
+    }
+    detector = Detector(**fields)
+    installed = tuple(find_model(name).fingerprint for name in (detector.plain, detector.hardened))
+    if installed != detector.fingerprints:
+        raise ValueError(f"{path} was fitted to other weights: run benchmarks/audit.py again.")
+    return detector
+
+
+class Auditor:
+    """`Auditor()(dist, ref)` looks at one pair; arguments as for a metric, one picture each."""
+
+    def __init__(self, detector: Detector | None = None, threads: int | None = None) -> None:
+        self.detector = detector or load_detector()
+        self.look = Viewer(
+            create_metric(self.detector.plain, threads=threads),
+            create_metric(self.detector.hardened, threads=threads),
+        )
+
+    def __call__(self, dist: Picture, ref: Picture) -> Verdict:
+        """Raises ValueError for pictures that cannot be compared."""
+        views = self.look(dist, ref)
+        return Verdict(views, self.detector.suspicion(views), self.detector.threshold)
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Scores a pair in all its views."""
+
+    plain: FullReferenceMetric
+    hardened: FullReferenceMetric
+
+    def __call__(self, dist: Picture, ref: Picture) -> Views:
+        pairs = [(wash(dist), wash(ref)) for wash in (lambda image: image, _through_jpeg, _blurred)]
+        plain, hardened = (
+            [float(metric(*pair)[0]) for pair in pairs] for metric in (self.plain, self.hardened)
+        )
+        return Views(plain[0], hardened[0], *plain[1:], *hardened[1:])
+
+
+def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
+    """Weights of the regression, last the constant. Both sides count the same, whatever their numbers."""
+    from scipy.optimize import minimize
+
+    features = np.array([views.features() for views in (*clean, *attacked)])
+    scale = features.std(0) + 1e-9
+    rows = np.column_stack([features / scale, np.ones(len(features))])
+    side = np.repeat([-1.0, 1.0], [len(clean), len(attacked)])
+    share = np.where(side > 0, 0.5 / len(attacked), 0.5 / len(clean))
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margin = side * (rows @ weights)
+        pull = -share * side / (1 + np.exp(margin))
+        # A little ridge, so that sides that can be told apart wholly give finite weights.
+        return float(
+            share @ np.logaddexp(0, -margin) + 1e-4 * weights @ weights
+        ), rows.T @ pull + 2e-4 * weights
+
+    found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
+    return (*map(float, found[:-1] / scale), float(found[-1]))
+
+
+def threshold_at(suspicions: Sequence[float], false_alarms: float) -> float:
+    """The smallest threshold that at most a share of `false_alarms` of clean suspicions passes."""
+    ordered = np.sort(np.asarray(suspicions, np.float64))
+    allowed = int(np.floor(false_alarms * len(ordered)))
+    return float(ordered[len(ordered) - allowed - 1])
+
+
+def _levels(image: Picture) -> Image.Image:
+    return Image.fromarray(np.rint(to_float(image) * 255).clip(0, 255).astype(np.uint8))
+
+
+def _through_jpeg(image: Picture) -> Picture:
+    file = io.BytesIO()
+    _levels(image).save(file, "JPEG", quality=50)
+    return np.array(Image.open(file))
+
+
+def _blurred(image: Picture) -> Picture:
+    return np.array(_levels(image).filter(_BLUR))
