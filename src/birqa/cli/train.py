@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -49,6 +49,7 @@ def command(
 
     require_torch()
     from birqa.export import save_model
+    from birqa.network.birqa import BiRQA
     from birqa.ratings import SPLITS, read_rated_pairs
     from birqa.training.config import FINE_TUNING, load_recipe
     from birqa.training.fit import Trainer
@@ -88,7 +89,7 @@ def command(
     trainer.run(report)
     if not fabric.is_global_zero:
         return
-    model = trainer.result()
+    model = cast(BiRQA, trainer.result())
     measured = {
         "data": {"pairs": len(train), "references": len({pair.ref for pair in train})},
         "training": config.to_dict(),

@@ -1,5 +1,6 @@
 """The training loop: seeded, resumable, on one process or many, with atomic checkpoints."""
 
+import copy
 import hashlib
 import json
 import time
@@ -13,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
@@ -46,7 +47,9 @@ class Trainer:
 
     `fabric` decides where: by default one process on the CPU. With several processes each computes its share
     of every batch, and the loss is that of the whole batch, so the number of processes does not change the
-    result beyond rounding. `start` gives the first weights (a state of `BiRQA`), by default random ones.
+    result beyond rounding. `model` is what is trained, by default a `BiRQA` of the configuration: any module
+    that takes (dist, ref, levels=True) and gives (N, 1 + L), scores in 0..1 and those of its L >= 0 levels.
+    `start` gives its first weights, by default random ones.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Trainer:
         out: Path,
         fabric: Fabric | None = None,
         start: dict[str, Tensor] | None = None,
+        model: nn.Module | None = None,
     ) -> None:
         _check_pairs(config, train, validation)
         self.config = config
@@ -70,12 +74,12 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.model = BiRQA(config.network)
+        self.model = BiRQA(config.network) if model is None else model
         if start is not None:
             self.model.load_state_dict(start)
-        self.model.mixed = config.precision != "32-true"
-        self.average = BiRQA(config.network).to(self.fabric.device).eval()
-        self.average.load_state_dict(self.model.state_dict())
+        self.average = copy.deepcopy(self.model).to(self.fabric.device).eval()
+        if isinstance(self.model, BiRQA):
+            self.model.mixed = config.precision != "32-true"
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.999)
         )
@@ -188,7 +192,7 @@ class Trainer:
                     report(entry)
                 self.fabric.barrier()
 
-    def result(self) -> BiRQA:
+    def result(self) -> nn.Module:
         """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`."""
         if self.config.keep == "best" and self.best_weights.exists():
             with safe_open(self.best_weights, framework="pt") as file:
@@ -258,7 +262,8 @@ class Trainer:
             regression_loss(one[asked], target[asked], config.alpha, config.mse_weight)
             for one in outputs.unbind(1)
         )
-        loss = loss + config.level_weight * sum(level_losses) / len(level_losses)
+        if level_losses:
+            loss = loss + config.level_weight * sum(level_losses) / len(level_losses)
         if not anchored:
             return loss
         prediction = outputs[:, 0]

@@ -1,0 +1,133 @@
+"""Table 3 of the BiRQA paper: each defence trained alike on each metric, attacked alike, laid side by side.
+
+    python benchmarks/defences.py build/sets/train.csv build/sets/kadid-test/meta.csv --runs runs/defences \
+        --protocol recipes/robustness.json --recipes recipes/defences --cards benchmarks/results/robustness
+
+Every defence starts from the same weights and takes the same number of steps on the same data; so does
+"none", which is the base. What was finished is kept, and what was broken off goes on: run it again.
+"""
+
+import argparse
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from birqa.attacks.subjects import Subject, load_subject
+from birqa.engines.torch import load_module
+from birqa.export import save_model
+from birqa.files import replacing
+from birqa.pairing import Pair
+from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.registry import find_model
+from birqa.robustness.card import make_card
+from birqa.robustness.protocol import load_protocol
+from birqa.robustness.subset import stratified
+from birqa.training.adapters import DeepFeatures
+from birqa.training.config import TrainingConfig, load_recipe
+from birqa.training.fit import Trainer
+
+KINDS = ("none", "R", "AT", "AAT", "AT-anchors")
+
+
+def run(
+    config: TrainingConfig,
+    pairs: list[RatedPair],
+    folder: Path,
+    start: dict[str, torch.Tensor] | None,
+    deep: bool,
+) -> torch.nn.Module:
+    torch.manual_seed(config.seed)
+    train, held_out = (
+        [pair for pair in pairs if (pair.split == "train") == wanted] for wanted in (True, False)
+    )
+    model = DeepFeatures() if deep else None
+    trainer = Trainer(config, train, held_out, folder, start=start, model=model)
+    trainer.run(lambda entry: print(folder.name, json.dumps(entry), flush=True))
+    return trainer.result().requires_grad_(False)
+
+
+def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
+    name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
+    if not (folder / "model").exists():
+        model = find_model("birqa.kadid")
+        config = replace(
+            load_recipe(args.recipes / f"{kind}.json"),
+            network=model.config,
+            start=f"{model.name} {model.version} {model.fingerprint}",
+        )
+        trained = run(config, pairs, folder, load_module(model).state_dict(), deep=False)
+        save_model(trained, folder / "model", name=name, version="1", card={"training": config.to_dict()})
+    return load_subject(folder / "model")
+
+
+def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
+    base = args.runs / "deep-features" / "start.safetensors"
+    base.parent.mkdir(parents=True, exist_ok=True)
+    if not base.exists():
+        trained = run(
+            load_recipe(args.recipes / "deep-features.json"), pairs, base.parent / "start", None, True
+        )
+        with replacing(base) as part:
+            save_file(trained.state_dict(), part)
+    folder = args.runs / "deep-features" / kind
+    weights = folder / "weights.safetensors"
+    if not weights.exists():
+        trained = run(load_recipe(args.recipes / f"{kind}.json"), pairs, folder, load_file(base), True)
+        with replacing(weights) as part:
+            save_file(trained.state_dict(), part)
+    module = DeepFeatures()
+    module.load_state_dict(load_file(weights))
+    module.eval().requires_grad_(False)
+    fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    return Subject(f"deep-features-{kind.lower()}", f"1 {fingerprint}", module, {"plain": module}, (0.0, 1.0))
+
+
+METRICS = {"birqa": birqa_subject, "deep-features": deep_subject}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("train", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--metric", choices=METRICS, action="append", help="default: all")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="default: all")
+    parser.add_argument("--name", help="what cards call the test data; default: their folder")
+    parser.add_argument("--protocol", type=Path, required=True)
+    parser.add_argument("--recipes", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--cards", type=Path, required=True)
+    args = parser.parse_args()
+    pairs = read_rated_pairs(args.train)
+    protocol = load_protocol(args.protocol)
+    test = read_rated_pairs(args.test)
+    chosen = stratified(test, protocol.pairs or len(test), protocol.seed)
+    name = args.name or args.test.resolve().parent.name
+    others = [Pair(pair.ref, pair.dist) for pair in pairs if pair.split == "train"]
+    args.cards.mkdir(parents=True, exist_ok=True)
+    for metric in args.metric or METRICS:
+        load = METRICS[metric]
+        base = load("none", args, pairs)
+        for kind in args.kind or KINDS:
+            print(f"{metric} {kind} under attack", flush=True)
+            card = make_card(
+                load(kind, args, pairs),
+                name,
+                chosen,
+                protocol,
+                args.runs / f"{metric}.jsonl",
+                base,
+                train_pairs=others,
+                progress=lambda done, of: print(f"{done} of {of}", flush=True),
+            )
+            with replacing(args.cards / f"{name}-{metric}-{kind}.json") as part:
+                part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
