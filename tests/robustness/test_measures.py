@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import rankdata, spearmanr
 
+from birqa.robustness import transport
 from birqa.robustness.measures import common_domain, integral_change, ir_score, measure
 
 MOS = np.array([1.0, 2, 3, 4, 5, 6])
@@ -70,6 +71,20 @@ def test_beyond_the_clean_scores_changes_still_count():
 def test_scores_that_pictures_share_go_to_the_middle_of_their_quantiles():
     clean, common = np.array([0.0, 1.0, 1.0, 1.0, 2.0]), np.array([0.0, 1, 2, 3, 4])
     np.testing.assert_allclose(common_domain([0, 1, 2], clean, common), [0, 2, 4])
+
+
+def test_neural_transport_comes_near_the_quantile_map_where_both_know_the_scores(monkeypatch):
+    rng = np.random.default_rng(0)
+    clean, common = rng.normal(3, 0.5, 400), rng.uniform(0, 1, 400)
+    asked = np.quantile(clean, [0.1, 0.3, 0.5, 0.7, 0.9])
+    found = transport.neural_domain(asked, clean, common)
+    np.testing.assert_allclose(found, common_domain(asked, clean, common), atol=0.12)
+    assert (np.diff(found) > 0).all()
+    monkeypatch.setattr(transport, "STEPS", 3)
+    again = (transport.neural_domain(asked, clean, common) for _ in range(2))
+    np.testing.assert_array_equal(next(again), next(again))
+    with pytest.raises(ValueError, match="all clean scores are 1"):
+        transport.neural_domain([1.0], [1.0, 1.0], [0.0, 1.0])
 
 
 def test_ir_score_by_hand():

@@ -32,6 +32,7 @@ from birqa.ratings import RatedPair
 from birqa.robustness.measures import common_domain, integral_change, ir_score, measure
 from birqa.robustness.protocol import Protocol
 from birqa.robustness.sanity import check
+from birqa.robustness.transport import neural_domain
 from birqa.training.batches import unrated_batches
 
 FORMAT = 1
@@ -293,7 +294,7 @@ def _describe(
                 **_two_alternatives(down, up, mos, refs, resamples),
             }
         )
-    changes = [_changes(one, attack, mos, signs, protocol.budgets) for one in measured]
+    changes = [_changes(one, attack, mos, signs, protocol) for one in measured]
 
     def at(rows: NDArray[np.int64], index: int) -> dict[float, Scores]:
         return {budget: values[rows] for budget, values in changes[index].items()}
@@ -313,19 +314,19 @@ def _describe(
 
 
 def _changes(
-    scores: Attacked, attack: Attack, mos: Scores, signs: Scores, budgets: Sequence[float]
+    scores: Attacked, attack: Attack, mos: Scores, signs: Scores, protocol: Protocol
 ) -> dict[float, Scores]:
-    """Changes under the bidirectional attack, on the scale of the ratings (see `common_domain`)."""
-    before = common_domain(scores.clean, scores.clean, mos)
-    return {
-        budget: common_domain(
-            np.where(signs > 0, scores.after[attack.name, 1, budget], scores.after[attack.name, -1, budget]),
-            scores.clean,
-            mos,
-        )
-        - before
-        for budget in budgets
-    }
+    """Changes under the bidirectional attack, on the scale of the ratings."""
+    after = [
+        np.where(signs > 0, scores.after[attack.name, 1, budget], scores.after[attack.name, -1, budget])
+        for budget in protocol.budgets
+    ]
+    bring = {"quantile": common_domain, "neural": neural_domain}[protocol.domain]
+    # In one call, as the neural map is fitted anew in each.
+    before, *moved = np.split(
+        bring(np.concatenate([scores.clean, *after]), scores.clean, mos), 1 + len(after)
+    )
+    return {budget: values - before for budget, values in zip(protocol.budgets, moved, strict=True)}
 
 
 def _two_alternatives(

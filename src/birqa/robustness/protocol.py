@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from birqa.attacks import Attack, create_attack
 
@@ -23,6 +23,8 @@ class Protocol:
     crop: int = 0
     """Side of the square that is cut from the middle of each picture, in pixels; 0 takes whole pictures."""
     seed: int = 0
+    domain: Literal["quantile", "neural"] = "quantile"
+    """How metrics are brought to one domain for the IR-Score: see `common_domain` and `neural_domain`."""
     train_steps: int = 200
     """Of attacks that are trained, for each direction."""
     train_crop: int = 192
@@ -32,6 +34,8 @@ class Protocol:
             raise ValueError("a protocol needs at least one attack.")
         if not self.budgets or not all(0 < budget <= 1 for budget in self.budgets):
             raise ValueError(f"budgets={list(self.budgets)} should be in (0, 1]: 8/255, not 8.")
+        if self.domain not in ("quantile", "neural"):
+            raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
         if self.headline not in self.budgets:
             raise ValueError(f"headline={self.headline:.4g} should be one of the budgets.")
 
