@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 DEMO := .venv-demo
 DEV := .venv
 
-.PHONY: demo test lint results weights clean
+.PHONY: demo test lint results weights robustness defences clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/birqa score --pairs examples/pairs.csv
@@ -88,12 +88,45 @@ results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faith
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
 	$(DEV)/bin/python benchmarks/report.py
 
+CARDS := benchmarks/results/robustness
+
+# Attacks on the shipped weights; an interrupted card goes on where it was.
+$(CARDS)/%-birqa.kadid.json: $(SETS)/%/meta.csv $(SETS)/kadid-train/meta.csv $(WEIGHTS) recipes/robustness.json | $(DEV)/ready
+	mkdir -p $(CARDS) runs
+	$(DEV)/bin/birqa robustness birqa.kadid --data $< --protocol recipes/robustness.json \
+		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
+
+$(CARDS)/%-birqa.kadid-aat.json: $(CARDS)/%-birqa.kadid.json
+	$(DEV)/bin/birqa robustness birqa.kadid-aat --base birqa.kadid --data $(SETS)/$*/meta.csv --protocol recipes/robustness.json \
+		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
+
+robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.json)
+	$(DEV)/bin/birqa leaderboard $(CARDS) -o docs/robustness.md
+	$(DEV)/bin/python benchmarks/in_use.py $(DATA)/refs384 birqa.kadid birqa.kadid-aat \
+		--out benchmarks/results/in-use.json --picture docs/in-use.png
+
+# Hours on two cores, or a GPU: every defence on every metric, alike.
+defences: $(SETS)/train.csv | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --runs runs/defences \
+		--protocol recipes/robustness.json --recipes recipes/defences --cards $(CARDS)
+
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
 		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 4 -o runs/birqa.kadid
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
+
+	# Hardened: two legs of anchored adversarial training.
+	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-1.json --from runs/birqa.kadid/model \
+		--name birqa.kadid-aat --version 1 -o runs/birqa.kadid-aat-1
+	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-2.json --from runs/birqa.kadid-aat-1/model \
+		--card recipes/birqa.kadid-aat.card.json --name birqa.kadid-aat --version 1 -o runs/birqa.kadid-aat-2
+	$(DEV)/bin/birqa calibrate runs/birqa.kadid-aat-2/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
+	rm -rf src/birqa/weights/birqa.kadid-aat && cp -r runs/birqa.kadid-aat-2/model src/birqa/weights/birqa.kadid-aat
+	# The audit compares the two.
+	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
+		--out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
 
 $(DEMO)/ready: pyproject.toml $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv $(DEMO)

@@ -107,11 +107,18 @@ def _group(cards: Sequence[Card]) -> list[str]:
             ]),
         ]  # fmt: skip
     lines += ["Attacks: " + "; ".join(f"`{json.dumps(a['settings'])}`" for a in first["attacks"]) + ".", ""]
-    lines += ["Sanity:", ""]
+    lines += [
+        "Sanity, on four pictures: exact zeros in each form of the gradient, and the mean gain upwards at "
+        "the largest budget tried, by what the attacker followed.",
+        "",
+    ]
     for card in ordered:
-        zeros = ", ".join(f"{form} {share:.0%}" for form, share in card["sanity"]["zero_gradients"].items())
-        doubts = "; ".join(card["warnings"]) or "no doubts"
-        lines.append(f"- {_name(card)}: {doubts}. Exact zeros in the gradient: {zeros or 'no gradient'}.")
+        zeros, gains = card["sanity"]["zero_gradients"], card["sanity"]["gains"]
+        seen = [f"{form} {share:.0%} zeros" for form, share in zeros.items()]
+        seen += [
+            f"{attack} {by_budget[max(by_budget, key=float)]:+.3f}" for attack, by_budget in gains.items()
+        ]
+        lines.append(f"- {_name(card)}: {', '.join(seen)}. {'; '.join(card['warnings']) or 'No doubts'}.")
     return [*lines, ""]
 
 
