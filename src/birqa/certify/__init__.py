@@ -1,0 +1,1 @@
+"""Scores with a certified interval: median smoothing."""
