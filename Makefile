@@ -89,15 +89,17 @@ results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faith
 	$(DEV)/bin/python benchmarks/report.py
 
 CARDS := benchmarks/results/robustness
+# The strong attacks on the first set, those of a minute on the second.
+PROTOCOL = recipes/robustness$(if $(filter tid2013,$*),-quick).json
 
 # Attacks on the shipped weights; an interrupted card goes on where it was.
-$(CARDS)/%-birqa.kadid.json: $(SETS)/%/meta.csv $(SETS)/kadid-train/meta.csv $(WEIGHTS) recipes/robustness.json | $(DEV)/ready
+$(CARDS)/%-birqa.kadid.json: $(SETS)/%/meta.csv $(SETS)/kadid-train/meta.csv $(WEIGHTS) $(wildcard recipes/robustness*.json) | $(DEV)/ready
 	mkdir -p $(CARDS) runs
-	$(DEV)/bin/birqa robustness birqa.kadid --data $< --protocol recipes/robustness.json \
+	$(DEV)/bin/birqa robustness birqa.kadid --data $< --protocol $(PROTOCOL) \
 		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
 
 $(CARDS)/%-birqa.kadid-aat.json: $(CARDS)/%-birqa.kadid.json
-	$(DEV)/bin/birqa robustness birqa.kadid-aat --base birqa.kadid --data $(SETS)/$*/meta.csv --protocol recipes/robustness.json \
+	$(DEV)/bin/birqa robustness birqa.kadid-aat --base birqa.kadid --data $(SETS)/$*/meta.csv --protocol $(PROTOCOL) \
 		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
 
 robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.json)

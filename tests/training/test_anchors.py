@@ -137,3 +137,18 @@ def test_settings_that_cannot_be_are_refused():
         BandSampler(ratings[:9], 16, 5, 0.5, 0)
     with pytest.raises(ValueError, match="should be positive"):
         BandSampler(ratings, 16, 5, 0.0, 0)
+
+
+def test_held_anchors_get_no_gradient_and_the_violations_stay_the_same():
+    target = torch.tensor([0.2, 0.8, 0.5])
+    anchor = torch.tensor([True, True, False])
+    neighbours = find_neighbours(target, anchor)
+    found = {}
+    for held in (False, True):
+        prediction = torch.tensor([0.2, 0.8, 0.1], requires_grad=True)
+        violation = violations(prediction, target, neighbours, held)
+        (slope,) = torch.autograd.grad(violation.sum(), prediction)
+        found[held] = (violation.item(), slope.tolist())
+    # 0.1 below its lower anchor, over a range of 0.6.
+    assert found[False] == (pytest.approx(1 / 6), pytest.approx([1 / 0.6, 0, -1 / 0.6]))
+    assert found[True] == (pytest.approx(1 / 6), pytest.approx([0, 0, -1 / 0.6]))

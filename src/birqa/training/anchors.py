@@ -66,12 +66,18 @@ def find_neighbours(target: Tensor, anchor: Tensor) -> Neighbours:
     return Neighbours(inner, order[below], order[above])
 
 
-def violations(prediction: Tensor, target: Tensor, neighbours: Neighbours) -> Tensor:
-    """l_i of equation (3), (M,): how far each score is beyond its nearest anchors' scores, over the range."""
+def violations(
+    prediction: Tensor, target: Tensor, neighbours: Neighbours, hold_anchors: bool = False
+) -> Tensor:
+    """l_i of equation (3), (M,): how far each score is beyond its nearest anchors' scores, over the range.
+
+    With `hold_anchors` no gradient flows to the scores of anchors.
+    """
     spread = (target.max() - target.min()).clamp(min=1e-6)
     inner = prediction[neighbours.inner]
-    too_low = torch.relu(prediction[neighbours.below] - inner)
-    too_high = torch.relu(inner - prediction[neighbours.above])
+    anchors = prediction.detach() if hold_anchors else prediction
+    too_low = torch.relu(anchors[neighbours.below] - inner)
+    too_high = torch.relu(inner - anchors[neighbours.above])
     return torch.maximum(too_low, too_high) / spread
 
 

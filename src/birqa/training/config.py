@@ -35,6 +35,8 @@ class Defence:
     """Weight of loss (5) on the anchors in loss (6) (ours)."""
     hinge_weight: float = 1.0
     """Weight of the hinge in loss (6) (ours)."""
+    hold_anchors: bool = False
+    """Whether the hinge moves the attacked pictures only, and leaves anchors to the base loss (ours)."""
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "R", "AT", "AT-anchors", "AAT"):

@@ -268,7 +268,8 @@ class Trainer:
             return loss
         prediction = outputs[:, 0]
         self.bounds.append(measure_bound(prediction, target, anchor))
-        hinge = anchored_loss(violations(prediction, target, find_neighbours(target, anchor)), defence.top)
+        neighbours = find_neighbours(target, anchor)
+        hinge = anchored_loss(violations(prediction, target, neighbours, defence.hold_anchors), defence.top)
         return defence.base_weight * loss + defence.hinge_weight * hinge
 
     @torch.no_grad()

@@ -1,0 +1,46 @@
+"""birqa audit: what it says of honest pictures and of optimised ones, and of what it cannot look at."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from birqa.attacks import create_attack
+from birqa.attacks.subjects import load_subject
+
+
+@pytest.fixture
+def suspects(tmp_path, photographs, damage):
+    """A reference, an honest JPEG of it, and one that was optimised against the plain metric."""
+    ref = photographs[0]
+    honest = damage("jpeg", ref, 20)
+    subject = load_subject("birqa.kadid")
+    dist, clean = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None] / 255 for x in (honest, ref))
+    attack = create_attack("pgd", eight_bit=True)
+    (pushed,) = attack(subject.surrogate(attack), dist, clean, [8 / 255])
+    pictures = {"ref": ref, "honest": honest, "pushed": torch.round(pushed[0] * 255).permute(1, 2, 0).numpy()}
+    for name, picture in pictures.items():
+        Image.fromarray(np.asarray(picture, np.uint8)).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_an_optimised_picture_is_found_and_an_honest_one_passes(cli, suspects):
+    honest = cli("audit", suspects / "ref.png", suspects / "honest.png")
+    assert honest.code == 0
+    assert honest.out.splitlines()[1].startswith("clean\t")
+    both = cli("audit", suspects / "ref.png", suspects / "honest.png", suspects / "pushed.png", "--json")
+    assert both.code == 1
+    rows = json.loads(both.out)
+    assert [row["optimised"] for row in rows] == [False, True]
+    assert rows[1]["plain"] > rows[0]["plain"]
+    assert rows[1]["suspicion"] > rows[1]["threshold"] > rows[0]["suspicion"]
+
+
+def test_a_bad_file_is_told_and_the_rest_goes_on(cli, suspects):
+    (suspects / "bad.png").write_bytes(b"no picture")
+    answer = cli("audit", suspects / "ref.png", suspects / "bad.png", suspects / "honest.png")
+    assert answer.code == 2
+    assert "bad.png" in answer.complaint
+    assert "honest.png" in answer.out
