@@ -30,10 +30,10 @@ SEEN = {"pgd": {}}
 UNSEEN = {
     "fgsm": {},
     "cw": {},
-    "apgd": {"steps": 50},
+    "apgd": {"steps": 30},
     "zhang": {"steps": 50},
     "korhonen": {},
-    "square": {"queries": 300},
+    "square": {"queries": 100},
 }
 BUDGETS = (2 / 255, 4 / 255, 8 / 255)
 FALSE_ALARMS = 0.01
@@ -93,8 +93,8 @@ def main() -> None:
     parser.add_argument("--plain", default="birqa.kadid")
     parser.add_argument("--hardened", default="birqa.kadid-aat")
     parser.add_argument("--clean", type=int, default=1000, help="clean pictures of either split")
-    parser.add_argument("--attacked", type=int, default=125, help="attacked pictures of either split")
-    parser.add_argument("--side", type=int, default=192, help="of the middle; 0 takes whole pictures")
+    parser.add_argument("--attacked", type=int, default=80, help="attacked pictures of either split")
+    parser.add_argument("--side", type=int, default=128, help="of the middle; 0 takes whole pictures")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
     parser.add_argument("--detector", type=Path, required=True)

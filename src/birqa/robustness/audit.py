@@ -1,9 +1,9 @@
 """Does a picture look optimised against the metric? Needs no torch.
 
-A picture that was changed to please one metric pleases others less: a hardened metric, and the same metric
-after both pictures are washed by JPEG or a blur, which take fine changes away. How far these disagree is one
-figure, the suspicion, by logistic regression on clean and on attacked pictures; its threshold is set on clean
-pictures that the regression did not see.
+A picture that was changed to please one metric pleases others less: a hardened metric, the same metric after
+both pictures are washed by JPEG or a blur, which take fine changes away, and the plain squared error. How far
+these disagree is one figure, the suspicion, by logistic regression on clean and on attacked pictures; its
+threshold is set on clean pictures that the regression did not see.
 """
 
 import io
@@ -38,6 +38,8 @@ class Views:
     plain_blur: float
     hardened_jpeg: float
     hardened_blur: float
+    error: float
+    """Mean squared difference of the samples in [0, 1]."""
 
     def features(self) -> NDArray[np.float64]:
         """(F,): the score, and how far the other views differ from it."""
@@ -47,6 +49,8 @@ class Views:
             self.plain - self.plain_blur,
             self.hardened - self.hardened_jpeg,
             self.hardened - self.hardened_blur,
+            # Seldom below half a grey level, and then it says nothing.
+            np.log10(self.error + 4e-6) / 5,
         ]
         level = self.plain - 0.5
         return np.array([level, level**2, *gaps, *(level * gap for gap in gaps)])
@@ -133,16 +137,17 @@ class Viewer:
     hardened: FullReferenceMetric
 
     def __call__(self, dist: Picture, ref: Picture) -> Views:
-        pairs = [(wash(dist), wash(ref)) for wash in (lambda image: image, _through_jpeg, _blurred)]
-        plain, hardened = (
-            [float(metric(*pair)[0]) for pair in pairs] for metric in (self.plain, self.hardened)
-        )
-        return Views(plain[0], hardened[0], *plain[1:], *hardened[1:])
+        pairs = [(dist, ref), *((wash(dist), wash(ref)) for wash in (_through_jpeg, _blurred))]
+        plain, plain_jpeg, plain_blur = (float(self.plain(*pair)[0]) for pair in pairs)
+        hardened, hardened_jpeg, hardened_blur = (float(self.hardened(*pair)[0]) for pair in pairs)
+        error = float(np.mean(np.square(to_float(dist) - to_float(ref))))
+        return Views(plain, hardened, plain_jpeg, plain_blur, hardened_jpeg, hardened_blur, error)
 
 
 def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
     """Weights of the regression, last the constant. Both sides count the same, whatever their numbers."""
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     features = np.array([views.features() for views in (*clean, *attacked)])
     scale = features.std(0) + 1e-9
@@ -152,7 +157,7 @@ def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         margin = side * (rows @ weights)
-        pull = -share * side / (1 + np.exp(margin))
+        pull = -share * side * expit(-margin)
         # A little ridge, so that sides that can be told apart wholly give finite weights.
         return float(
             share @ np.logaddexp(0, -margin) + 1e-4 * weights @ weights

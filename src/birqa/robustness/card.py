@@ -164,15 +164,15 @@ def _scores_under_attack(
     train_pairs: Sequence[Pair],
     progress: Progress,
 ) -> Attacked:
-    training = {"steps": protocol.train_steps, "crop": protocol.train_crop, "seed": protocol.seed}
-    trained_on = [[str(pair.ref), str(pair.dist)] for pair in train_pairs]
+    listing = json.dumps([[str(pair.ref), str(pair.dist)] for pair in train_pairs])
+    training = [protocol.train_steps, protocol.train_crop, hashlib.sha256(listing.encode()).hexdigest()]
     surrogates = {attack.name: subject.surrogate(attack, form) for attack in protocol.attacks}
 
     def key(content: str, attack: Attack | None = None, sign: int = 0, budget: float = 0) -> str:
         how: list[Any] = [subject.identity, content]
         if attack:
             how += [attack.settings(), form, sign, budget]
-            how += [training, trained_on] if isinstance(attack, TrainedAttack) else []
+            how += training if isinstance(attack, TrainedAttack) else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:24]
 
     trained: set[tuple[str, int]] = set()
