@@ -39,7 +39,8 @@ def check(
     """Ask the questions of pictures (N, 3, H, W).
 
     `surrogates` are the forms that an attacker may differentiate in the metric's place, by name; `white_box`
-    holds an attack for each of them. Gains are always those of `metric`, upwards.
+    holds an attack for each of them. Gains are always those of `metric`, upwards; where an attack fails, the
+    picture stays as it was.
     """
     up = torch.ones(len(dist)).to(dist)
     with torch.no_grad():
@@ -54,7 +55,7 @@ def check(
         with torch.no_grad():
             attacked = attack(seen, dist, ref, budgets)
             return {
-                f"{budget:.4g}": float((metric(pictures, ref) - clean).mean())
+                f"{budget:.4g}": float((metric(pictures, ref) - clean).clamp(min=0).mean())
                 for budget, pictures in zip(budgets, attacked, strict=True)
             }
 
