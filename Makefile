@@ -65,6 +65,10 @@ benchmarks/results/%.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
+benchmarks/results/%-hardened.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/birqa eval $< --peer birqa.kadid-aat --json > $@.part
+	mv $@.part $@
+
 # TID2013's own folder metrics_values, where it is at hand, lets types and single pictures be compared too.
 TID2013_VALUES ?=
 benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
@@ -82,7 +86,7 @@ benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-dat
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
-results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faithfulness outside fine-tuning) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,faithfulness outside fine-tuning tid2013-hardened kadid-test-hardened) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
@@ -126,6 +130,9 @@ weights: $(DEV)/ready $(SETS)/train.csv
 		--card recipes/birqa.kadid-aat.card.json --name birqa.kadid-aat --version 1 -o runs/birqa.kadid-aat-2
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid-aat-2/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid-aat && cp -r runs/birqa.kadid-aat-2/model src/birqa/weights/birqa.kadid-aat
+	cp runs/birqa.kadid-aat-1/curves.csv benchmarks/results/aat-curves-1.csv
+	cp runs/birqa.kadid-aat-2/curves.csv benchmarks/results/aat-curves-2.csv
+	cp runs/birqa.kadid-aat-2/bound.png docs/aat-bound.png
 	# The audit compares the two.
 	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
 		--out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
