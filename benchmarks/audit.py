@@ -19,12 +19,12 @@ from birqa.attacks import create_attack
 from birqa.attacks.subjects import load_subject
 from birqa.engines.torch import to_tensor
 from birqa.files import replacing
-from birqa.images import load_image
 from birqa.metric import create_metric
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.plots import new_figure, save_figure
+from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
 from birqa.robustness.audit import Detector, Viewer, Views, fit, threshold_at
-from birqa.robustness.subset import stratified
+from birqa.robustness.subset import load_middle, stratified
 
 SEEN = {"pgd": {}}
 UNSEEN = {
@@ -37,13 +37,6 @@ UNSEEN = {
 }
 BUDGETS = (2 / 255, 4 / 255, 8 / 255)
 FALSE_ALARMS = 0.01
-
-
-def load(pair: RatedPair, side: int) -> tuple[np.ndarray, np.ndarray]:
-    dist, ref = load_image(pair.dist), load_image(pair.ref)
-    top, left = ((length - side) // 16 * 8 if side else 0 for length in dist.shape[:2])
-    window = (slice(top, top + side or None), slice(left, left + side or None))
-    return dist[window], ref[window]
 
 
 def attacked(pairs: list, names: dict, subject, batch: int = 16) -> dict[tuple[str, float], list]:
@@ -65,11 +58,7 @@ def attacked(pairs: list, names: dict, subject, batch: int = 16) -> dict[tuple[s
 
 
 def draw(path: Path, clean: np.ndarray, pushed: dict[str, np.ndarray]) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.2, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2, 4.2)
     axes = figure.add_subplot()
     thresholds = np.sort(np.concatenate([clean, *pushed.values()]))
     alarms = [(clean > threshold).mean() for threshold in thresholds]
@@ -80,8 +69,7 @@ def draw(path: Path, clean: np.ndarray, pushed: dict[str, np.ndarray]) -> None:
     axes.set_xlabel("false alarms on clean pictures")
     axes.set_ylabel("detected")
     axes.legend(fontsize=7, loc="lower right")
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def main() -> None:
@@ -107,11 +95,11 @@ def main() -> None:
 
     train, test = (read_rated_pairs(path) for path in (args.train, args.test))
     fitted = fit(
-        views([load(pair, args.side) for pair in stratified(train, args.clean, seed=1)]),
+        views([load_middle(pair, args.side) for pair in stratified(train, args.clean, seed=1)]),
         [
             one
             for pairs in attacked(
-                [load(pair, args.side) for pair in stratified(train, args.attacked)], SEEN, subject
+                [load_middle(pair, args.side) for pair in stratified(train, args.attacked)], SEEN, subject
             ).values()
             for one in views(pairs)
         ],
@@ -132,7 +120,7 @@ def main() -> None:
                 detector.suspicion(one)
                 for one in views(
                     [
-                        load(pair, args.side)
+                        load_middle(pair, args.side)
                         for pair in stratified(
                             [pair for pair in test if pair.ref in refs[part::2]], args.clean, seed=1
                         )
@@ -144,14 +132,14 @@ def main() -> None:
     }
     threshold = threshold_at(clean[0].tolist(), FALSE_ALARMS)
     measured = stratified([pair for pair in test if pair.ref in refs[1::2]], args.attacked)
-    pushed = attacked([load(pair, args.side) for pair in measured], SEEN | UNSEEN, subject)
+    pushed = attacked([load_middle(pair, args.side) for pair in measured], SEEN | UNSEEN, subject)
     suspicions = {
         key: np.array([detector.suspicion(one) for one in views(pairs)]) for key, pairs in pushed.items()
     }
     gains = {
         key: float(
             np.mean([float(look.plain(*pair)[0]) for pair in pairs])
-            - np.mean([float(look.plain(*load(pair, args.side))[0]) for pair in measured])
+            - np.mean([float(look.plain(*load_middle(pair, args.side))[0]) for pair in measured])
         )
         for key, pairs in pushed.items()
     }

@@ -1,8 +1,12 @@
 """Writing files so that nothing half-written is ever left behind."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -14,3 +18,21 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+class KeptResults(Generic[Result]):
+    """Results of long work by a key of what they are of, in JSON lines: a broken run goes on where it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.kept: dict[str, Result] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                # A killed run may leave half a line at the end.
+                if line.endswith("}"):
+                    self.kept.update(json.loads(line))
+
+    def add(self, fresh: dict[str, Result]) -> None:
+        self.kept |= fresh
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(fresh))

@@ -160,6 +160,12 @@ def random_start(dist: Tensor, budget: float, seed: int) -> Tensor:
     return within(dist + budget * uniform_like(dist, seed), dist, budget)
 
 
+def check_budgets(budgets: Sequence[float]) -> None:
+    """Raises ValueError for none at all, and for any outside (0, 1]."""
+    if not budgets or not all(0 < budget <= 1 for budget in budgets):
+        raise ValueError(f"budgets={list(budgets)} should be in (0, 1]: 8/255, not 8.")
+
+
 def _checked(
     dist: Tensor, ref: Tensor, budgets: Sequence[float], direction: Direction
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,8 +176,7 @@ def _checked(
     for label, value in (("dist", dist), ("ref", ref)):
         if not (value.min() >= 0 and value.max() <= 1):
             raise ValueError(f"{label} leaves [0, 1]: divide 0..255 data by 255.")
-    if not budgets or not all(0 < budget <= 1 for budget in budgets):
-        raise ValueError(f"budgets={list(budgets)} should be in (0, 1]: 8/255, not 8.")
+    check_budgets(budgets)
     if isinstance(direction, str):
         if direction not in ("up", "down"):
             raise ValueError(f"direction={direction!r} should be 'up', 'down' or signs (N,).")

@@ -1,7 +1,6 @@
 """Metrics under attack, ours and others': what is scored, and what an attacker may differentiate."""
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,20 +118,16 @@ def _oriented(metric: Callable[[Tensor, Tensor], Any], sign: float) -> Metric:
 
 
 def _piq(name: str, device: str) -> tuple[Metric, bool]:
-    from birqa.evaluation.peers import PIQ, import_piq
+    from birqa.evaluation.peers import PIQ, piq_function
 
-    if name not in PIQ:
-        raise ValueError(f"piq:{name} is not known: choose one of {', '.join(PIQ)}.")
-    function = getattr(import_piq(), name)
+    function = piq_function(name)
     return lambda dist, ref: function(dist, ref, reduction="none"), PIQ[name]
 
 
 def _pyiqa(name: str, device: str) -> tuple[Metric, bool]:
-    if importlib.util.find_spec("pyiqa") is None:
-        raise ImportError(f"pyiqa:{name} needs the pyiqa package: pip install pyiqa.")
-    metric = importlib.import_module("pyiqa").create_metric(
-        name, as_loss=True, loss_reduction="none", device=device
-    )
+    from birqa.evaluation.peers import pyiqa_metric
+
+    metric = pyiqa_metric(name, as_loss=True, loss_reduction="none", device=device)
     return metric, not metric.lower_better
 
 

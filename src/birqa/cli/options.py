@@ -48,13 +48,14 @@ def naming(path: Path, error: str) -> str:
 
 def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:
     """Long work shows a bar with the time left on a terminal's standard error."""
-    if total < 8 or not sys.stderr.isatty():
+    if total < 8:
         yield from results
         return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(results, "Scoring", total=total, console=Console(stderr=True))
+    with progress_bar("Scoring") as progress:
+        for done, result in enumerate(results):
+            progress(done, total)
+            yield result
+        progress(total, total)
 
 
 @contextmanager

@@ -110,6 +110,8 @@ def leaderboard(
 
 
 def _print(card: dict[str, Any]) -> None:
+    from birqa.robustness.leaderboard import at_headline
+
     headline = card["threat_model"]["headline"]
     clean = card["clean"]
     print(f"{card['metric']['name']} on {card['data']['pairs']} pairs, budget {255 * headline:g}/255")
@@ -125,7 +127,7 @@ def _print(card: dict[str, Any]) -> None:
         sep="\t",
     )
     for attack in card["attacks"]:
-        at = next(one for one in attack["budgets"] if one["headline"])
+        at = at_headline(attack)
         ranks = at["bidirectional"]
         low, high = ranks["srocc_interval"]
         print(

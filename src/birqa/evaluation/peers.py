@@ -100,10 +100,16 @@ PIQ = {
 }
 
 
-def _piq(name: str) -> tuple[Score, bool]:
+def piq_function(name: str) -> Callable[..., Any]:
+    """A function of piq by its name there; see `PIQ` for which way it counts."""
     if name not in PIQ:
         raise ValueError(f"piq:{name} is not known: choose one of {', '.join(PIQ)}.")
-    function = getattr(import_piq(), name)
+    function: Callable[..., Any] = getattr(_import_piq(), name)
+    return function
+
+
+def _piq(name: str) -> tuple[Score, bool]:
+    function = piq_function(name)
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
         import torch
@@ -114,7 +120,7 @@ def _piq(name: str) -> tuple[Score, bool]:
     return score, PIQ[name]
 
 
-def import_piq() -> Any:
+def _import_piq() -> Any:
     """piq imports torchvision for networks that no metric of `PIQ` uses; without it, a stand-in serves.
 
     A torchvision that does not fit the installed build of torch fails on import (RuntimeError).
@@ -167,10 +173,15 @@ class _StandIn(types.ModuleType):
         return _Absent
 
 
-def _pyiqa(name: str) -> tuple[Score, bool]:
+def pyiqa_metric(name: str, **settings: Any) -> Any:
+    """A metric of pyiqa, made with its own settings."""
     if importlib.util.find_spec("pyiqa") is None:
         raise ImportError(f"pyiqa:{name} needs the pyiqa package: pip install pyiqa.")
-    metric = importlib.import_module("pyiqa").create_metric(name)
+    return importlib.import_module("pyiqa").create_metric(name, **settings)
+
+
+def _pyiqa(name: str) -> tuple[Score, bool]:
+    metric = pyiqa_metric(name)
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
         return float(metric(*_planes(dist, ref)))

@@ -1,7 +1,6 @@
 """Many pairs through several metrics, one process a core; a broken run goes on where it was."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 
 from birqa.batch import load_pair
 from birqa.evaluation.peers import Peer, load_peer
+from birqa.files import KeptResults
 from birqa.images import ResizeMode
 from birqa.pairing import Pair
 from birqa.workers import start_workers
@@ -40,12 +40,7 @@ def score_by_peers(
     """
     for spec in peers:
         load_peer(spec, threads=1)
-    done: dict[str, list[float]] = {}
-    if kept.exists():
-        for line in kept.read_text(encoding="utf-8").splitlines():
-            # A killed run may leave half a line at the end.
-            if line.endswith("}"):
-                done.update(json.loads(line))
+    done = KeptResults[list[float]](kept)
     errors: dict[int, str] = {}
     keys: dict[int, str] = {}
     for index, pair in enumerate(pairs):
@@ -53,13 +48,10 @@ def score_by_peers(
             keys[index] = _key(pair, [*peers, resize, str(background)])
         except OSError as error:
             errors[index] = f"{error.filename}: {error.strerror}"
-    missing = [index for index, key in keys.items() if key not in done]
+    missing = [index for index, key in keys.items() if key not in done.kept]
     chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
     count = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
-    with (
-        kept.open("a", encoding="utf-8") as file,
-        start_workers(count, _start_worker, tuple(peers)) as pool,
-    ):
+    with start_workers(count, _start_worker, tuple(peers)) as pool:
         work = partial(_score_chunk, partial(load_pair, resize=resize, background=background))
         results = pool.map(work, ([pairs[index] for index in chunk] for chunk in chunks))
         finished = len(pairs) - len(missing)
@@ -70,16 +62,14 @@ def score_by_peers(
                     errors[index] = answer
                 else:
                     fresh[keys[index]] = answer
-            done |= fresh
-            file.write("\n" + json.dumps(fresh))
-            file.flush()
+            done.add(fresh)
             finished += len(chunk)
             if progress:
                 progress(finished, len(pairs))
     scores = np.full((len(pairs), len(peers)), np.nan)
     for index, key in keys.items():
-        if key in done:
-            scores[index] = done[key]
+        if key in done.kept:
+            scores[index] = done.kept[key]
     return scores, errors
 
 

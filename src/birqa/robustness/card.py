@@ -18,7 +18,6 @@ from birqa import __version__
 from birqa.attacks import Attack, TrainedAttack, create_attack
 from birqa.attacks.base import bidirectional
 from birqa.attacks.subjects import Subject
-from birqa.batch import load_pair
 from birqa.engines.torch import to_tensor
 from birqa.evaluation.agreement import (
     RESAMPLES,
@@ -27,11 +26,13 @@ from birqa.evaluation.agreement import (
     resample_references,
     spearman,
 )
+from birqa.files import KeptResults
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.robustness.measures import common_domain, integral_change, ir_score, measure
 from birqa.robustness.protocol import Protocol
 from birqa.robustness.sanity import check
+from birqa.robustness.subset import load_middle
 from birqa.robustness.transport import neural_domain
 from birqa.training.batches import unrated_batches
 
@@ -47,30 +48,17 @@ Progress = Callable[[int, int], None]
 """Called with the number of pictures that are done and that of all of them."""
 
 
-class ScoreCache:
-    """Scores by the content of what was scored, in JSON lines: a broken run goes on where it was."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.kept: dict[str, float] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                # A killed run may leave half a line at the end.
-                if line.endswith("}"):
-                    self.kept.update(json.loads(line))
-
-    def add(self, fresh: dict[str, float]) -> None:
-        self.kept |= fresh
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps(fresh))
-
-
 @dataclass(frozen=True)
 class Attacked:
     """Scores (n,) of one metric: clean, and by (attack's name, sign, budget)."""
 
     clean: Scores
     after: dict[tuple[str, int, float], Scores]
+
+    def pushed(self, attack: Attack, budget: float, sign: Scores) -> Scores:
+        """Scores after each picture was pushed where `sign` (n,) says: 1 up, -1 down."""
+        up, down = (self.after[attack.name, way, budget] for way in (1, -1))
+        return np.where(sign > 0, up, down)
 
 
 def make_card(
@@ -95,7 +83,7 @@ def make_card(
     for attack in protocol.attacks:
         if isinstance(attack, TrainedAttack) and not train_pairs:
             raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
-    kept = ScoreCache(cache)
+    kept = KeptResults[float](cache)
     subjects = [subject] if base is None else [subject, base]
     measured = [
         _scores_under_attack(one, pairs, protocol, kept, None if one is base else form, train_pairs, report)
@@ -159,7 +147,7 @@ def _scores_under_attack(
     subject: Subject,
     pairs: Sequence[RatedPair],
     protocol: Protocol,
-    cache: ScoreCache,
+    cache: KeptResults[float],
     form: str | None,
     train_pairs: Sequence[Pair],
     progress: Progress,
@@ -238,25 +226,13 @@ def _chunks(pairs: Sequence[RatedPair], crop: int, device: str) -> Iterator[tupl
     """Consecutive pairs of one size: dist and ref (N, 3, H, W), and what tells each content from others."""
     waiting: list[tuple[Tensor, Tensor]] = []
     for pair in pairs:
-        images = (to_tensor(image) for image in load_pair(Pair(pair.ref, pair.dist)))
-        dist, ref = (_middle(image, crop, pair) for image in images)
+        dist, ref = (to_tensor(image) for image in load_middle(pair, crop))
         if waiting and (len(waiting) == BATCH or waiting[0][0].shape != dist.shape):
             yield _stacked(waiting, device)
             waiting = []
         waiting.append((dist, ref))
     if waiting:
         yield _stacked(waiting, device)
-
-
-def _middle(image: Tensor, crop: int, pair: RatedPair) -> Tensor:
-    """The middle square; its corner lies on a multiple of 8, where the blocks of codecs begin."""
-    if not crop:
-        return image
-    height, width = image.shape[-2:]
-    if min(height, width) < crop:
-        raise ValueError(f"{pair.dist} is {width}x{height}, smaller than the protocol's crop of {crop}.")
-    top, left = (height - crop) // 16 * 8, (width - crop) // 16 * 8
-    return image[..., top : top + crop, left : left + crop]
 
 
 def _stacked(waiting: list[tuple[Tensor, Tensor]], device: str) -> tuple[Tensor, Tensor, list[str]]:
@@ -277,21 +253,20 @@ def _describe(
 ) -> dict[str, Any]:
     """What one attack did to the first of `measured`, and its IR-Score where a base was measured too."""
     signs = bidirectional(torch.from_numpy(mos)).numpy()
+    ways = {"up": np.ones_like(mos), "down": -np.ones_like(mos), "bidirectional": signs}
     subject = measured[0]
     budgets = []
     for budget in protocol.budgets:
-        up, down = (subject.after[attack.name, sign, budget] for sign in (1, -1))
-        ways = {"up": (up, np.ones_like(mos)), "down": (down, -np.ones_like(mos))}
-        ways["bidirectional"] = (np.where(signs > 0, up, down), signs)
+        after = {way: subject.pushed(attack, budget, sign) for way, sign in ways.items()}
         budgets.append(
             {
                 "budget": budget,
                 "headline": budget == protocol.headline,
                 **{
-                    way: measure(subject.clean, after, mos, sign, refs, resamples).to_dict()
-                    for way, (after, sign) in ways.items()
+                    way: measure(subject.clean, after[way], mos, sign, refs, resamples).to_dict()
+                    for way, sign in ways.items()
                 },
-                **_two_alternatives(down, up, mos, refs, resamples),
+                **_two_alternatives(after["down"], after["up"], mos, refs, resamples),
             }
         )
     changes = [_changes(one, attack, mos, signs, protocol) for one in measured]
@@ -317,10 +292,7 @@ def _changes(
     scores: Attacked, attack: Attack, mos: Scores, signs: Scores, protocol: Protocol
 ) -> dict[float, Scores]:
     """Changes under the bidirectional attack, on the scale of the ratings."""
-    after = [
-        np.where(signs > 0, scores.after[attack.name, 1, budget], scores.after[attack.name, -1, budget])
-        for budget in protocol.budgets
-    ]
+    after = [scores.pushed(attack, budget, signs) for budget in protocol.budgets]
     bring = {"quantile": common_domain, "neural": neural_domain}[protocol.domain]
     # In one call, as the neural map is fitted anew in each.
     before, *moved = np.split(

@@ -74,13 +74,14 @@ def _group(cards: Sequence[Card]) -> list[str]:
         "",
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
             [_name(card), _with_range(card["clean"], "srocc")]
-            + [_with_range(_at(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
+            + [_with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
             for card in ordered
         ]),
         f"Mean gain of pictures pushed up, budget {headline:g}/255, as a share of the range of clean scores:",
         "",
         *_table(["metric", *attacks], ["---:"] * len(attacks), [
-            [_name(card)] + [f"{_at(attack)['up']['relative_gain']:+.3f}" for attack in card["attacks"]]
+            [_name(card)]
+            + [f"{at_headline(attack)['up']['relative_gain']:+.3f}" for attack in card["attacks"]]
             for card in ordered
         ]),
     ]  # fmt: skip
@@ -90,7 +91,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
             "",
             *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
                 [_name(card), _with_range(card["clean"], "two_afc")]
-                + [_with_range(_at(attack), "two_afc") for attack in card["attacks"]]
+                + [_with_range(at_headline(attack), "two_afc") for attack in card["attacks"]]
                 for card in ordered
             ]),
         ]  # fmt: skip
@@ -132,13 +133,13 @@ def _name(card: Card) -> str:
     return f"{name} {version}".strip()
 
 
-def _at(attack: Card) -> Card:
+def at_headline(attack: Card) -> Card:
     """At the headline budget."""
     return next(one for one in attack["budgets"] if one["headline"])
 
 
 def _worst(card: Card) -> float:
-    return min(_at(attack)["bidirectional"]["srocc"] for attack in card["attacks"])
+    return min(at_headline(attack)["bidirectional"]["srocc"] for attack in card["attacks"])
 
 
 def _with_range(record: Card, name: str) -> str:
@@ -149,13 +150,10 @@ def _with_range(record: Card, name: str) -> str:
 
 
 def _draw(cards: Sequence[Card], path: Path) -> None:
-    # Without a display, and without touching the caller's pyplot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from birqa.plots import new_figure, save_figure
 
     attacks = cards[0]["attacks"]
-    figure = Figure(figsize=(3.2 * len(attacks), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.2 * len(attacks), 3.4)
     panels = figure.subplots(1, len(attacks), sharey=True, squeeze=False)[0]
     for number, (axes, attack) in enumerate(zip(panels, attacks, strict=True)):
         for card in cards:
@@ -172,5 +170,4 @@ def _draw(cards: Sequence[Card], path: Path) -> None:
         axes.set_xlabel("budget, 1/255")
     panels[0].set_ylabel("SROCC, bidirectional")
     panels[0].legend(fontsize=7)
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=110)
+    save_figure(figure, path, dpi=110)

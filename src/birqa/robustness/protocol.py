@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from birqa.attacks import Attack, create_attack
+from birqa.attacks.base import check_budgets
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Protocol:
     def __post_init__(self) -> None:
         if not self.attacks:
             raise ValueError("a protocol needs at least one attack.")
-        if not self.budgets or not all(0 < budget <= 1 for budget in self.budgets):
-            raise ValueError(f"budgets={list(self.budgets)} should be in (0, 1]: 8/255, not 8.")
+        check_budgets(self.budgets)
         if self.domain not in ("quantile", "neural"):
             raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
         if self.headline not in self.budgets:

@@ -1,10 +1,29 @@
-"""A part of a rated set that stands for all of it, where attacks on the whole would take too long."""
+"""Parts of a rated set, and of its pictures, that stand for the whole where attacks on that take too long."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from birqa.batch import load_pair
+from birqa.pairing import Pair
 from birqa.ratings import RatedPair
+
+
+def load_middle(pair: RatedPair, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """(dist, ref), each the middle square of so many pixels a side, or the whole with 0.
+
+    The corner lies on a multiple of 8, where the blocks of codecs begin. Raises ValueError for a picture that
+    is smaller.
+    """
+    dist, ref = load_pair(Pair(pair.ref, pair.dist))
+    if not side:
+        return dist, ref
+    height, width = dist.shape[:2]
+    if min(height, width) < side:
+        raise ValueError(f"{pair.dist} is {width}x{height}, smaller than the protocol's crop of {side}.")
+    top, left = (height - side) // 16 * 8, (width - side) // 16 * 8
+    window = (slice(top, top + side), slice(left, left + side))
+    return dist[window], ref[window]
 
 
 def stratified(pairs: Sequence[RatedPair], count: int, seed: int = 0) -> list[RatedPair]:

@@ -49,12 +49,9 @@ def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows(log)
 
-    # Without a display, and without touching the caller's pyplot.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from birqa.plots import new_figure, save_figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 4.5)
     losses = figure.add_subplot()
     losses.plot([entry["step"] for entry in log], [entry["loss"] for entry in log], color="tab:blue")
     losses.set_xlabel("step")
@@ -73,13 +70,11 @@ def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
             )
         correlations.set_ylabel("correlation with ratings", color="tab:red")
         correlations.legend(loc="center right")
-    with replacing(out / "curves.png") as part:
-        figure.savefig(part, format="png", dpi=120)
+    save_figure(figure, out / "curves.png", dpi=120)
     bounded = [entry for entry in log if "bound" in entry]
     if not bounded:
         return
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 4.5)
     axes = figure.add_subplot()
     for name, label, style in (
         ("bound", "bound: eps + eta + lambda R", "tab:red"),
@@ -93,5 +88,4 @@ def write_curves(out: Path, log: list[dict[str, Any]]) -> None:
     axes.set_ylabel("mean since the last entry, on the scale of scores")
     axes.set_ylim(bottom=0)
     axes.legend()
-    with replacing(out / "bound.png") as part:
-        figure.savefig(part, format="png", dpi=120)
+    save_figure(figure, out / "bound.png", dpi=120)
