@@ -12,6 +12,7 @@ from birqa.cli import (
     attack,
     audit,
     calibrate,
+    certify,
     data,
     data_sets,
     distort,
@@ -23,6 +24,7 @@ from birqa.cli import (
     robustness,
     score,
     train,
+    verify,
 )
 
 app = typer.Typer(
@@ -64,6 +66,8 @@ app.command("train")(train.command)
 app.command("calibrate")(calibrate.command)
 app.command("attack")(attack.command)
 app.command("audit")(audit.command)
+app.command("certify")(certify.command)
+app.command("verify")(verify.command)
 app.command("robustness")(robustness.command)
 app.command("leaderboard")(robustness.leaderboard)
 

@@ -1,0 +1,1 @@
+"""Quality of one picture, without a reference."""

@@ -1,0 +1,83 @@
+"""Scores of a picture under noise: the draws that a certificate is made of."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birqa.certify.noise import Noise
+from birqa.certify.smoothing import Interval
+
+Score = Callable[[NDArray[np.float32]], NDArray[np.generic]]
+"""Noisy pictures (B, 3, H, W), white = 1 and not clamped -> scores (B,), each of its picture alone."""
+Progress = Callable[[int, int], None]
+"""Called with the number of draws that are done and that of all of them."""
+
+MEMORY = 2**30
+BYTES_PER_PIXEL = 1024
+"""What a pixel of a noisy picture takes on its way through a network, roughly: some layers of 64 maps."""
+# A score this far outside its range comes from rounding and is taken as the end of the range.
+OVERSHOOT = 1e-4
+
+
+def score_draws(
+    score: Score,
+    picture: NDArray[np.generic],
+    noise: Noise,
+    draws: Sequence[int],
+    limits: Interval = (0.0, 1.0),
+    *,
+    memory: int = MEMORY,
+    bytes_per_pixel: int = BYTES_PER_PIXEL,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Scores (len(draws),) of the draws of those numbers, in their order; `picture` (H, W, 3).
+
+    `memory` bytes decide how many pictures are scored at once, never fewer than one. Raises ValueError for a
+    picture that does not suit the noise, and for a score that is not finite or outside `limits`.
+    """
+    noise.check(picture)
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    together = max(1, memory // (bytes_per_pixel * picture.shape[0] * picture.shape[1]))
+    batches = [draws[first : first + together] for first in range(0, len(draws), together)]
+
+    def draw(batch: Sequence[int]) -> NDArray[np.float32]:
+        noisy = np.empty((len(batch), *planes.shape), np.float32)
+        for place, index in enumerate(batch):
+            noisy[place] = noise.draw(index, planes)
+        return noisy
+
+    scores: list[NDArray[np.float32]] = []
+    done = 0
+    # The next batch is drawn while this one is scored; NumPy draws without holding the interpreter.
+    with ThreadPoolExecutor(1) as drawer:
+        waiting = drawer.submit(draw, batches[0]) if batches else None
+        for number, batch in enumerate(batches):
+            assert waiting is not None
+            noisy = waiting.result()
+            if number + 1 < len(batches):
+                waiting = drawer.submit(draw, batches[number + 1])
+            scores.append(_checked(score(noisy), batch, limits))
+            done += len(batch)
+            if progress:
+                progress(done, len(draws))
+    return np.concatenate(scores) if scores else np.empty(0, np.float32)
+
+
+def _checked(scores: NDArray[np.generic], batch: Sequence[int], limits: Interval) -> NDArray[np.float32]:
+    values = np.asarray(scores).astype(np.float32)
+    if values.shape != (len(batch),):
+        raise ValueError(f"the metric gave scores of shape {values.shape} for {len(batch)} noisy pictures.")
+    low, high = limits
+    # Written so that NaN fails.
+    wrong = np.flatnonzero(
+        ~(np.isfinite(values) & (values >= low - OVERSHOOT) & (values <= high + OVERSHOOT))
+    )
+    if len(wrong):
+        first = int(wrong[0])
+        raise ValueError(
+            f"draw {batch[first]} scores {values[first]:g}, which is no number in the metric's range "
+            f"{low:g}..{high:g}: without a range that holds there is no certificate."
+        )
+    return np.clip(values, np.float32(low), np.float32(high))

@@ -1,0 +1,149 @@
+"""What is certified: a score of noisy pictures, and what tells it from all others."""
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birqa import __version__
+from birqa.certify.identity import Part, Picture, identify
+from birqa.certify.smoothed import BYTES_PER_PIXEL, Score
+from birqa.certify.smoothing import Interval
+from birqa.model import WEIGHTS_FILE
+
+Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Noisy pictures (B, 3, H, W) -> pictures of the same shape in [0, 1]."""
+DENOISER = "denoiser.blind"
+UNLIMITED = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A metric, and what stands between the noise and it."""
+
+    metric: Part
+    score: Score
+    denoiser: Part | None = None
+    """None: noisy pictures are clamped to [0, 1] and scored as they are."""
+    reference: Picture | None = None
+    """Of a full-reference metric; it is trusted, as only the distorted picture is smoothed."""
+    limits: Interval = (0.0, 1.0)
+    """The range of scores, which ends the interval where draws do not bound it; infinite where not known."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """Engine, device and versions: for people, when draws differ by more than they should."""
+    bytes_per_pixel: int = BYTES_PER_PIXEL
+
+
+@runtime_checkable
+class NoReference(Protocol):
+    """What a no-reference metric of birqa has and the others lack."""
+
+    def batch(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Pictures (B, 3, H, W) in [0, 1] -> scores (B,)."""
+
+
+def create_subject(
+    metric: str | Path | None = None,
+    denoiser: str | Path | None = None,
+    ref: NDArray[np.generic] | None = None,
+    *,
+    ref_file: str = "",
+    engine: str = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+) -> Subject:
+    """A metric of birqa or anybody's function, with or without a denoiser.
+
+    Args:
+        metric: name, name.tag or folder; default "blind", or "birqa" with a reference. Or
+            "python:package.module:name", a function of pictures (B, 3, H, W) in [0, 1] that gives scores
+            (B,); with a reference, any spec of `birqa.evaluation.peers` that scores arrays.
+        denoiser: name.tag or folder, "none", or None for what suits the metric: `DENOISER` for a no-reference
+            metric of birqa, none for others.
+        ref: the reference (H, W, 3), uint8 or float in [0, 1], for full-reference metrics.
+        ref_file: its name, for people.
+
+    Raises ValueError for what is not known or does not go together; ImportError for a missing package.
+    """
+    spec = metric if metric is not None else "blind" if ref is None else "birqa"
+    made_with = {"birqa": __version__, "numpy": np.__version__}
+    if isinstance(spec, str) and ":" in spec and not Path(spec).is_dir():
+        part, limits, suits = Part(spec, "", None), UNLIMITED, "none"
+        scored = _function(spec) if ref is None else _peer(spec, ref)
+    else:
+        from birqa.metric import create_metric
+
+        # The metrics of birqa differ in what they are called with, hence Any.
+        made: Any = create_metric(spec, engine=engine, device=device, threads=threads)  # type: ignore[arg-type]
+        part, limits = _part(made.model), made.info.range
+        scored, suits = _own(made, ref)
+        made_with |= {name: str(made.settings[name]) for name in ("engine", "device")}
+        package = {"onnx": "onnxruntime"}.get(made_with["engine"], made_with["engine"])
+        made_with |= {package: importlib.metadata.version(package), "threads": str(threads or "all")}
+
+    chosen = suits if denoiser is None else denoiser
+    cleaner: Part | None = None
+    clean: Denoise = _clamp
+    if str(chosen) != "none":
+        from birqa.blind.denoising import load_denoiser
+
+        loaded: Any = load_denoiser(chosen, engine=engine, device=device, threads=threads)
+        cleaner, clean = _part(loaded.model), loaded
+    return Subject(
+        part,
+        lambda noisy: scored(clean(noisy)),
+        cleaner,
+        None if ref is None else identify(ref, ref_file),
+        limits,
+        made_with,
+    )
+
+
+def _part(model: Any) -> Part:
+    return Part(model.name, model.version, model.sha256[WEIGHTS_FILE])
+
+
+def _clamp(noisy: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.clip(noisy, 0, 1)
+
+
+def _own(metric: Any, ref: NDArray[np.generic] | None) -> tuple[Score, str]:
+    """The score of clean pictures, and the denoiser that suits the metric."""
+    if isinstance(metric, NoReference):
+        if ref is not None:
+            raise ValueError(f"{metric.info.name} looks at no reference: leave --ref out.")  # type: ignore[attr-defined]
+        return metric.batch, DENOISER
+    if ref is None:
+        raise ValueError(f"{metric.info.name} compares with a reference: give one with --ref.")
+    return _one_by_one(lambda dist: float(metric(dist, ref)[0])), "none"
+
+
+def _function(spec: str) -> Score:
+    kind, _, rest = spec.partition(":")
+    module, _, name = rest.partition(":")
+    function = getattr(importlib.import_module(module), name, None) if kind == "python" and name else None
+    if not callable(function):
+        raise ValueError(
+            f"{spec!r} names no no-reference metric: use one of birqa's, or python:package.module:name of a "
+            "function of pictures (B, 3, H, W) in [0, 1]."
+        )
+    return lambda pictures: np.asarray(function(pictures)).reshape(-1)
+
+
+def _peer(spec: str, ref: NDArray[np.generic]) -> Score:
+    from birqa.evaluation.peers import load_peer
+    from birqa.pairing import Pair
+
+    if spec.removeprefix("-").startswith(("csv:", "command:")):
+        raise ValueError(f"{spec} scores files, not the noisy pictures that a certificate is made of.")
+    peer, nowhere = load_peer(spec), Pair(Path(), Path())
+    return _one_by_one(lambda dist: peer.score(dist, ref, nowhere))
+
+
+def _one_by_one(score: Callable[[NDArray[np.float32]], float]) -> Score:
+    return lambda pictures: np.array([score(picture.transpose(1, 2, 0)) for picture in pictures])

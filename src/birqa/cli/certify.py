@@ -1,0 +1,216 @@
+"""birqa certify: a smoothed score with an interval that holds for every perturbation of bounded size."""
+
+import json
+import secrets
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from birqa.cli import options
+
+if TYPE_CHECKING:
+    from birqa.certify.certificate import Certificate
+
+Denoiser = Annotated[
+    str | None,
+    typer.Option(
+        help="A denoiser's name.tag or folder, or none; default: the one that suits the metric.",
+        show_default=False,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="A metric's name, name.tag or folder, or python:module:function; default blind, "
+        "or birqa with --ref.",
+        show_default=False,
+    ),
+]
+MaxMemory = Annotated[
+    int, typer.Option(min=1, help="MiB that noisy pictures may take while they are scored.")
+]
+
+
+def command(
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Picture(s) to be certified.")],
+    ref: Annotated[Path | None, typer.Option(help="Reference picture, for a full-reference metric.")] = None,
+    metric: Metric = None,
+    denoiser: Denoiser = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(help="l2 size of the perturbations to hold against, white = 1.", show_default="0.05"),
+    ] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Standard deviation of the noise, white = 1.", show_default="0.12")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Noisy pictures to score.")] = 1000,
+    confidence: Annotated[
+        float | None, typer.Option(help="Probability with which the interval holds.", show_default="0.999")
+    ] = None,
+    one_sided: Annotated[
+        bool | None,
+        typer.Option(
+            "--one-sided/--two-sided",
+            help="Each end of the interval has the confidence by itself, or both at once.",
+            show_default="two-sided",
+        ),
+    ] = None,
+    noise: Annotated[
+        Literal["discrete", "gaussian"] | None,
+        typer.Option(
+            help="discrete is sound in computer arithmetic and needs 8-bit pictures.", show_default="discrete"
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the noise. Leave it out: who knows it beforehand can choose a picture that its draws "
+            "flatter.",
+            show_default="a fresh one",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Save the certificate here (JSON); a folder for several pictures."
+        ),
+    ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue",
+            help="Go on from this certificate, with its settings, and replace it unless -o is given. "
+            "Decide on the number of draws before looking at what the first ones show.",
+        ),
+    ] = None,
+    curve: Annotated[Path | None, typer.Option(help="Draw the interval against the radius (PNG).")] = None,
+    engine: options.Engine = "auto",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    max_memory: MaxMemory = 1024,
+    as_json: options.Json = False,
+) -> None:
+    """Score pictures so that no perturbation up to a radius can move the score out of a stated interval.
+
+    The score is the median of the metric over noisy copies of the picture. `birqa verify` checks the file
+    that -o saves. Exit code: 0 done, 2 something could not be certified.
+    """
+    from birqa.certify.certificate import Request, certify, load_certificate
+    from birqa.certify.identity import identify
+    from birqa.certify.noise import Noise
+    from birqa.certify.subject import create_subject
+    from birqa.certify.verification import subject_of
+    from birqa.certify.words import advise, describe
+    from birqa.images import load_image
+
+    if len(photos) > 1 and (earlier or curve):
+        raise typer.BadParameter("--continue and --curve take one picture at a time")
+    options.check_output(output)
+    options.check_output(curve)
+    if curve:
+        # What it needs may be missing, which is better said before the work.
+        from birqa.certify.curve import save_curve
+    start = None if earlier is None else load_certificate(earlier)
+    if start is not None:
+        start.recheck()
+        output = output or earlier
+    request = start.request if start else Request()
+    request = Request(
+        request.radius if radius is None else radius,
+        request.confidence if confidence is None else confidence,
+        request.two_sided if one_sided is None else not one_sided,
+    )
+    settings = start.noise if start else Noise()
+
+    def fresh_noise() -> Noise:
+        drawn = start.noise.seed if start else secrets.randbits(63)
+        return Noise(
+            noise or settings.kind,
+            settings.sigma if sigma is None else sigma,
+            drawn if seed is None else seed,
+        )
+
+    shortfall = advise(request, fresh_noise().sigma, samples)
+    if shortfall:
+        print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
+    reference = None if ref is None else load_image(ref)
+    how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
+    if start:
+        subject = subject_of(start, metric, denoiser, reference, **how)
+    else:
+        subject = create_subject(metric, denoiser, reference, ref_file=ref.name if ref else "", **how)
+
+    targets = _targets(photos, output)
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for photo, target in zip(photos, targets, strict=True):
+        try:
+            pixels = load_image(photo)
+            with options.progress_bar("Certifying") as progress:
+                certificate = certify(
+                    subject,
+                    pixels,
+                    identify(pixels, photo.name),
+                    fresh_noise(),
+                    request,
+                    samples,
+                    earlier=start,
+                    memory=max_memory * 2**20,
+                    progress=progress,
+                )
+            if target:
+                certificate.save(target)
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            failed = True
+            message = options.naming(photo, str(error) or type(error).__name__)
+            rows.append({"picture": str(photo), "error": message})
+            print(f"birqa: {message}", file=sys.stderr)
+            continue
+        rows.append({"picture": str(photo), **summary(certificate), "certificate": target and str(target)})
+        if not as_json:
+            print(photo)
+            for label, text in describe(certificate):
+                print(f"  {label:15}{text}")
+            if target:
+                print(f"  {'saved':15}{target}", flush=True)
+        if curve:
+            save_curve(certificate, curve)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    raise typer.Exit(2 if failed else 0)
+
+
+def summary(certificate: "Certificate") -> dict[str, Any]:
+    """What JSON says of a certificate, without its draws."""
+    from birqa.certify.meaning import explain_radius
+
+    picture, radius = certificate.picture, certificate.request.radius
+    record = certificate.to_dict()
+    return {
+        **record["claim"],
+        "bounded": certificate.claim.is_bounded,
+        **record["request"],
+        "draws": record["draws"],
+        **{name: record[name] for name in ("noise", "metric", "denoiser", "reference", "made_with")},
+        "meaning": asdict(explain_radius(radius, picture.width, picture.height)),
+    }
+
+
+def _targets(photos: list[Path], output: Path | None) -> list[Path | None]:
+    """Where each certificate goes: the file, or one beside another in the folder."""
+    if output is None or (len(photos) == 1 and not output.is_dir()):
+        return [output] * len(photos)
+    if output.is_file():
+        raise typer.BadParameter(f"{output} is a file; several certificates need a folder")
+    output.mkdir(exist_ok=True)
+    targets: list[Path | None] = []
+    for photo in photos:
+        target, number = output / f"{photo.stem}.json", 1
+        while target in targets:
+            number += 1
+            target = output / f"{photo.stem}_{number}.json"
+        targets.append(target)
+    return targets

@@ -1,0 +1,155 @@
+"""What is certified: metrics of birqa with and without a reference, denoisers, and anybody's functions."""
+
+import sys
+import types
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from birqa.certify import subject as module
+from birqa.certify.identity import Part, identify
+from birqa.certify.subject import UNLIMITED, create_subject
+from birqa.registry import find_model
+
+NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float32)
+
+
+def model(name):
+    return SimpleNamespace(name=name, version="3", sha256={"weights.safetensors": "ab" * 32})
+
+
+@dataclass
+class Blind:
+    """A no-reference metric as birqa makes them: the mean, between .25 and .75."""
+
+    model: SimpleNamespace = field(default_factory=lambda: model("blind.test"))
+    info: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(name="blind.test", version="3", range=(0.25, 0.75))
+    )
+    settings: dict = field(default_factory=lambda: {"engine": "numpy", "device": "cpu", "weights": "abab"})
+
+    def batch(self, pictures):
+        assert pictures.min() >= 0
+        assert pictures.max() <= 1
+        return 0.25 + pictures.mean(axis=(1, 2, 3)) / 2
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    """`create_metric` gives a no-reference metric, `load_denoiser` a denoiser that makes all grey."""
+    asked = []
+
+    def create(name, **how):
+        asked.append((name, how))
+        return Blind()
+
+    class Denoiser:
+        model = model("denoiser.test")
+
+        def __call__(self, noisy):
+            return np.full_like(noisy, 0.5)
+
+    denoising = types.ModuleType("birqa.blind.denoising")
+    denoising.load_denoiser = lambda name, **how: asked.append((name, how)) or Denoiser()
+    monkeypatch.setitem(sys.modules, "birqa.blind.denoising", denoising)
+    monkeypatch.setattr("birqa.metric.create_metric", create)
+    return asked
+
+
+def test_a_no_reference_metric_stands_behind_its_denoiser(blind):
+    subject = create_subject(threads=2)
+    how = {"engine": "auto", "device": None, "threads": 2}
+    assert blind == [("blind", how), ("denoiser.blind", how)]
+    assert subject.metric == Part("blind.test", "3", "ab" * 32)
+    assert subject.denoiser == Part("denoiser.test", "3", "ab" * 32)
+    assert (subject.limits, subject.reference) == ((0.25, 0.75), None)
+    assert subject.made_with["engine"] == "numpy"
+    assert subject.made_with["threads"] == "2"
+    assert subject.score(NOISY).tolist() == [0.5] * 4
+
+
+def test_without_a_denoiser_pictures_are_clamped(blind):
+    subject = create_subject("blind", "none")
+    assert blind[1:] == []
+    assert subject.denoiser is None
+    before = NOISY.copy()
+    assert subject.score(NOISY) == pytest.approx(0.25 + NOISY.clip(0, 1).mean(axis=(1, 2, 3)) / 2)
+    assert np.array_equal(NOISY, before)
+
+
+def test_a_no_reference_metric_looks_at_no_reference(blind):
+    with pytest.raises(ValueError, match=r"blind.test looks at no reference: leave --ref out"):
+        create_subject("blind", ref=np.zeros((8, 9, 3), np.uint8))
+
+
+def test_a_full_reference_metric_compares_each_noisy_picture(photographs, metric_of):
+    ref = photographs[1]
+    subject = create_subject(ref=ref, ref_file="parrots.png", threads=1)
+    record = find_model("birqa")
+    assert subject.metric == Part(record.name, record.version, record.sha256["weights.safetensors"])
+    assert (subject.denoiser, subject.limits) == (None, (0, 1))
+    assert subject.reference == identify(ref, "parrots.png")
+    assert subject.reference.file == "parrots.png"
+    assert {"birqa", "numpy", "onnxruntime", "engine", "device", "threads"} == set(subject.made_with)
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 3, 96, 128))
+    noisy = (ref.transpose(2, 0, 1)[None] / 255 + noise).astype(np.float32)
+    due = metric_of()(noisy.clip(0, 1).transpose(0, 2, 3, 1), ref)
+    assert subject.score(noisy) == pytest.approx(due, abs=1e-6)
+
+
+def test_a_full_reference_metric_needs_its_reference():
+    with pytest.raises(ValueError, match="compares with a reference: give one with --ref"):
+        create_subject("birqa", threads=1)
+
+
+@pytest.fixture
+def functions(monkeypatch):
+    """python:their_metrics:..."""
+    theirs = types.ModuleType("their_metrics")
+    theirs.mean = lambda pictures: pictures.mean(axis=(1, 2, 3), keepdims=True)
+    theirs.closeness = lambda dist, ref: 1 - np.abs(dist - ref / 255).mean()
+    theirs.constant = 7
+    monkeypatch.setitem(sys.modules, "their_metrics", theirs)
+
+
+def test_anybodys_function(functions):
+    subject = create_subject("python:their_metrics:mean")
+    assert subject.metric == Part("python:their_metrics:mean", "", None)
+    assert (subject.limits, subject.denoiser) == (UNLIMITED, None)
+    assert subject.score(NOISY) == pytest.approx(NOISY.clip(0, 1).mean(axis=(1, 2, 3)))
+
+
+def test_anybodys_full_reference_function(functions):
+    ref = np.full((8, 9, 3), 51, np.uint8)
+    subject = create_subject("python:their_metrics:closeness", ref=ref)
+    assert subject.metric.name == "python:their_metrics:closeness"
+    clamped = NOISY.clip(0, 1)
+    assert subject.score(NOISY) == pytest.approx(1 - np.abs(clamped - 0.2).mean(axis=(1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("python:their_metrics:absent", "names no no-reference metric"),
+        ("python:their_metrics:constant", "names no no-reference metric"),
+        ("python:their_metrics", "names no no-reference metric"),
+        ("piq:vsi", "names no no-reference metric"),
+        ("nonsense", "there is no metric 'nonsense'"),
+    ],
+)
+def test_specs_that_name_nothing(functions, spec, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        create_subject(spec)
+
+
+@pytest.mark.parametrize("spec", ["csv:scores.csv", "-command:tool {dist}"])
+def test_metrics_of_files_cannot_be_smoothed(spec):
+    with pytest.raises(ValueError, match="scores files"):
+        create_subject(spec, ref=np.zeros((8, 9, 3), np.uint8))
+
+
+def test_the_protocol_tells_metrics_apart(metric_of):
+    assert isinstance(Blind(), module.NoReference)
+    assert not isinstance(metric_of(), module.NoReference)
