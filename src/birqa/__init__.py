@@ -13,12 +13,19 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from birqa.images import ImageError, load_image
     from birqa.loss import BiRQALoss
-    from birqa.metric import FullReferenceMetric, ScoreExplanation, create_metric, list_metrics
+    from birqa.metric import (
+        FullReferenceMetric,
+        NoReferenceMetric,
+        ScoreExplanation,
+        create_metric,
+        list_metrics,
+    )
 
 # Loaded when first used, so that `import birqa` stays quick and needs no torch.
 _HOMES = {
     "BiRQALoss": "birqa.loss",
     "FullReferenceMetric": "birqa.metric",
+    "NoReferenceMetric": "birqa.metric",
     "ImageError": "birqa.images",
     "ScoreExplanation": "birqa.metric",
     "create_metric": "birqa.metric",
@@ -30,6 +37,7 @@ __all__ = [
     "BiRQALoss",
     "FullReferenceMetric",
     "ImageError",
+    "NoReferenceMetric",
     "ScoreExplanation",
     "__version__",
     "create_metric",

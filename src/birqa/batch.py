@@ -1,19 +1,23 @@
-"""Many pairs of files through one metric: decoding in parallel, errors reported, the rest goes on."""
+"""Many files through one metric: decoding in parallel, errors reported, the rest goes on."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from birqa.images import ResizeMode, load_image, match_sizes
-from birqa.metric import FullReferenceMetric
+from birqa.images import ResizeMode, load_image, match_sizes, resize_to
+from birqa.metric import FullReferenceMetric, NoReferenceMetric
 from birqa.pairing import Pair
 
 DECODERS = 4
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,59 @@ def score_pairs(
     background: tuple[float, float, float] = (0.5, 0.5, 0.5),
 ) -> Iterator[ScoredPair]:
     """Results in the order of `pairs`; a bad file becomes an error in its place."""
-    pairs = iter(pairs)
     load = partial(load_pair, resize=resize, background=background)
+    for pair, score, error in _score_each(pairs, load, lambda loaded: metric(*loaded)):
+        yield ScoredPair(pair, score, error)
+
+
+@dataclass(frozen=True)
+class ScoredPicture:
+    """`score` is None where the picture could not be scored; `error` then says why, in one sentence."""
+
+    picture: Path
+    score: float | None
+    error: str | None = None
+
+
+def score_pictures(
+    metric: NoReferenceMetric,
+    pictures: Iterable[Path],
+    shorter_side: int | None = None,
+    background: tuple[float, float, float] = (0.5, 0.5, 0.5),
+) -> Iterator[ScoredPicture]:
+    """Results in the order of `pictures`; a bad file becomes an error in its place.
+
+    With `shorter_side`, pictures whose shorter side is larger are reduced to it first.
+    """
+
+    def load(path: Path) -> np.ndarray:
+        picture = load_image(path, background=background)
+        shorter = min(picture.shape[:2])
+        if shorter_side is None or shorter <= shorter_side:
+            return picture
+        height, width = (max(1, round(side * shorter_side / shorter)) for side in picture.shape[:2])
+        return resize_to(picture, (height, width))
+
+    for path, score, error in _score_each(pictures, load, metric):
+        yield ScoredPicture(path, score, error)
+
+
+def _score_each(
+    items: Iterable[Item], load: Callable[[Item], Loaded], score: Callable[[Loaded], np.ndarray]
+) -> Iterator[tuple[Item, float | None, str | None]]:
+    items = iter(items)
     decoders = ThreadPoolExecutor(DECODERS)
     try:
-        waiting = deque((pair, decoders.submit(load, pair)) for pair in islice(pairs, DECODERS))
+        waiting = deque((item, decoders.submit(load, item)) for item in islice(items, DECODERS))
         while waiting:
-            pair, loaded = waiting.popleft()
+            item, loaded = waiting.popleft()
             try:
-                score = float(metric(*loaded.result())[0])
+                value = float(score(loaded.result())[0])
             except (ValueError, OSError, MemoryError, RuntimeError) as error:
-                yield ScoredPair(pair, None, str(error) or type(error).__name__)
+                yield item, None, str(error) or type(error).__name__
             else:
-                yield ScoredPair(pair, score)
+                yield item, value, None
             del loaded
-            waiting.extend((pair, decoders.submit(load, pair)) for pair in islice(pairs, 1))
+            waiting.extend((item, decoders.submit(load, item)) for item in islice(items, 1))
     finally:
         decoders.shutdown(cancel_futures=True)

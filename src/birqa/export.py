@@ -18,14 +18,19 @@ from onnx import ModelProto, TensorProto
 from safetensors.numpy import save
 from torch import Tensor, nn
 
+from birqa.blind.config import BlindConfig, DenoiserConfig
+from birqa.blind.denoiser import Denoiser
+from birqa.blind.network import Blind
+from birqa.engines.single import pad_to, probe
 from birqa.features.maps import FeatureMaps
 from birqa.files import replacing
-from birqa.model import FORMAT, PREPROCESSING, WEIGHTS_FILE, Model, self_test_pair
+from birqa.model import FORMAT, PREPROCESSING, WEIGHTS_FILE, Kind, Model, self_test_pair
 from birqa.network.birqa import BiRQA, Explanation, Network
 from birqa.network.config import BiRQAConfig
 from birqa.pyramid import HALO, MAPS
 
 OPSET = 18
+Single = Blind | Denoiser
 
 
 def level_names(config: BiRQAConfig) -> list[str]:
@@ -61,12 +66,18 @@ class _Traced(nn.Module):
 
 
 def _trace(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    axes: dict[str, dict[int, str]] | None = None,
 ) -> ModelProto:
+    """`axes` of any length, by name; by default rows and columns of every map."""
     buffer = io.BytesIO()
-    spatial = [
-        name for name in (*inputs, *outputs) if name not in ("size", "score", "level_score", "reliability")
-    ]
+    if axes is None:
+        flat = ("size", "score", "level_score", "reliability")
+        spatial = [name for name in (*inputs, *outputs) if name not in flat]
+        axes = {name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in spatial}
     with warnings.catch_warnings(), torch.no_grad():
         # The tracer warns of every shape it reads and of its own age; the parity tests watch what it writes.
         warnings.simplefilter("ignore")
@@ -79,7 +90,7 @@ def _trace(
             do_constant_folding=False,
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in spatial},
+            dynamic_axes=axes,
         )
     return onnx.load_model_from_string(buffer.getvalue())
 
@@ -118,7 +129,35 @@ def network_graph(config: BiRQAConfig, explain: bool) -> ModelProto:
     for node in model.graph.node:
         for index, name in enumerate(node.input):
             node.input[index] = name.removeprefix("network.")
-    weights = set(network.state_dict())
+    return _without_weights(model, set(network.state_dict()))
+
+
+def single_graph(module: Single) -> ModelProto:
+    """pictures (B, 3, H, W) -> scores (B,) or pictures, without the weights' values; sides are multiples of
+    the configuration's `multiple`."""
+    module = copy.deepcopy(module)
+    # The exporter merges weights of equal value and folds those that are zero; random ones are all different.
+    for tensor in (*module.parameters(), *module.buffers()):
+        nn.init.uniform_(tensor) if tensor.is_floating_point() else tensor.zero_()
+    side = 8 * module.config.multiple
+    scored = isinstance(module, Blind)
+    free = {0: "count", 2: "rows", 3: "columns"}
+    model = _trace(
+        module,
+        (torch.rand(2, 3, 4 * side, 5 * side),),
+        ["pictures"],
+        ["result"],
+        {"pictures": free, "result": {0: "count"} if scored else free},
+    )
+    return _without_weights(model, set(single_state(module)))
+
+
+def single_state(module: Single) -> dict[str, Tensor]:
+    """The tensors that are stored; the count of batches that a normalisation has seen is none of them."""
+    return {name: value for name, value in module.state_dict().items() if value.is_floating_point()}
+
+
+def _without_weights(model: ModelProto, weights: set[str]) -> ModelProto:
     lost = weights - {tensor.name for tensor in model.graph.initializer}
     if lost:
         raise RuntimeError(f"the exporter lost weights: {', '.join(sorted(lost))}")
@@ -128,6 +167,31 @@ def network_graph(config: BiRQAConfig, explain: bool) -> ModelProto:
             tensor.data_location = TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=WEIGHTS_FILE)
     return model
+
+
+def save_single(module: Single, folder: Path, *, name: str, version: str, card: dict[str, Any]) -> None:
+    """Write a no-reference metric or a denoiser as a model folder; an existing one is replaced as a whole.
+
+    Weights are kept as float32: the terms of a kernel regression cancel, which half precision would spoil.
+    """
+    module = copy.deepcopy(module).eval().cpu()
+    stored = {name: value.numpy() for name, value in single_state(module).items()}
+
+    def run(pictures: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            height, width = pictures.shape[2:]
+            result = module(torch.from_numpy(pad_to(pictures, module.config.multiple))).numpy()
+        return result if result.ndim == 1 else result[:, :, :height, :width]
+
+    record = {
+        "kind": "no-reference" if isinstance(module, Blind) else "denoiser",
+        "name": name,
+        "version": version,
+        "self_test": probe(run, self_test_pair()[0]),
+        "card": card,
+    }
+    files = {WEIGHTS_FILE: save(stored), "network.onnx": single_graph(module).SerializeToString()}
+    _write_folder(folder, record, module.config, files, stored)
 
 
 def save_model(
@@ -155,15 +219,29 @@ def save_model(
     with torch.no_grad():
         self_test = float(module(*pair))
     record = {
-        "format": FORMAT,
+        "kind": "full-reference",
         "name": name,
         "version": version,
-        "preprocessing": PREPROCESSING,
-        "config": module.config.to_dict(),
-        "sha256": {file: hashlib.sha256(data).hexdigest() for file, data in files.items()},
-        "parameters": sum(value.size for value in stored.values()),
         "self_test": self_test,
         "card": card,
+    }
+    _write_folder(folder, record, module.config, files, stored)
+
+
+def _write_folder(
+    folder: Path,
+    record: dict[str, Any],
+    config: BiRQAConfig | BlindConfig | DenoiserConfig,
+    files: dict[str, bytes],
+    stored: dict[str, np.ndarray],
+) -> None:
+    kind: Kind = record["kind"]
+    record = {"format": FORMAT} | record
+    record |= {
+        "preprocessing": PREPROCESSING[kind],
+        "config": config.to_dict(),
+        "sha256": {file: hashlib.sha256(data).hexdigest() for file, data in files.items()},
+        "parameters": sum(value.size for value in stored.values()),
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:

@@ -4,14 +4,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from birqa.calibration import PredictionInterval
 from birqa.engines.base import Engine
+from birqa.engines.single import check_single, create_single_engine, to_planes
 from birqa.images import load_image, to_float
-from birqa.model import Model, check_self_test
+from birqa.model import Kind, Model, check_self_test
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.registry import WEIGHTS, find_model, list_models
 
@@ -31,8 +32,8 @@ class MetricInfo:
     version: str
     higher_is_better: bool = True
     range: tuple[float, float] = (0.0, 1.0)
-    identity: float = 1.0
-    """The score of two identical pictures; nothing scores above it."""
+    identity: float | None = 1.0
+    """The score of two identical pictures, above which nothing scores; None without a reference."""
     minimum_side: int = MINIMUM_SIDE
 
 
@@ -145,6 +146,78 @@ class FullReferenceMetric:
             return scores
 
 
+class NoReferenceMetric:
+    """Scores pictures by themselves; made by `create_metric`."""
+
+    def __init__(self, model: Model, engine_name: str, device: str, threads: int | None, grad: bool) -> None:
+        self.model = model
+        self.info = MetricInfo(model.name, model.version, identity=None)
+        self.settings: dict[str, Any] = {
+            "engine": engine_name,
+            "device": device,
+            "weights": model.fingerprint,
+        }
+        self.grad = grad
+        self.engine = create_single_engine(model, engine_name, device, threads)
+        check_single(model, self.engine, device)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value}" for key, value in self.settings.items())
+        return f"{self.info.name} {self.info.version} ({settings})"
+
+    def __call__(self, image: Any) -> Any:
+        """Scores (N,) in [0, 1], higher is better.
+
+        Args:
+            image: the picture(s), in any of the forms that a full-reference metric takes.
+
+        Returns:
+            A tensor on the device of `image` for tensors, else a float32 array.
+
+        Raises:
+            ValueError: wrong range, channels or sizes, with the mend; `ImageError` for files.
+        """
+        if _is_tensor(image):
+            return self._call_tensors(image)
+        scores = []
+        for item in _items(image):
+            picture = _picture("image", item)
+            _check_minimum(picture.shape[:2])
+            scores.append(self.engine.run(to_planes(picture))[0])
+        return np.array(scores, np.float32)
+
+    def batch(self, pictures: np.ndarray) -> np.ndarray:
+        """float32 (B, 3, H, W) in [0, 1], not checked -> float32 (B,): what certificates call many times."""
+        return self.engine.run(pictures)
+
+    def _call_tensors(self, image: Any) -> "Tensor":
+        import torch
+
+        image = check_tensor("image", image)
+        _check_minimum(image.shape[-2:])
+        if not self.grad:
+            if image.requires_grad and torch.is_grad_enabled():
+                raise ValueError(
+                    "image requires gradients, which this metric would drop: use "
+                    "create_metric(..., grad=True), or call it under torch.no_grad()."
+                )
+            return torch.from_numpy(self.engine.run(image.detach().cpu().numpy())).to(image.device)
+        scores: Tensor = self.engine.batch(image).to(image.device)  # type: ignore[attr-defined]
+        return scores
+
+
+@overload
+def create_metric(  # type: ignore[overload-overlap]
+    name: Literal["blind", "blind.clive"],
+    *,
+    engine: EngineName = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+    grad: bool = False,
+) -> NoReferenceMetric: ...
+
+
+@overload
 def create_metric(
     name: str | Path = "birqa",
     *,
@@ -152,20 +225,58 @@ def create_metric(
     device: str | None = None,
     threads: int | None = None,
     grad: bool = False,
-) -> FullReferenceMetric:
+) -> FullReferenceMetric: ...
+
+
+def create_metric(
+    name: str | Path = "birqa",
+    *,
+    engine: EngineName = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+    grad: bool = False,
+) -> FullReferenceMetric | NoReferenceMetric:
     """A metric by name ("birqa"), name.tag ("birqa.kadid"), or folder with weights.
+
+    Gives a `FullReferenceMetric`, called with (dist, ref), or, for "blind" and folders of its kind, a
+    `NoReferenceMetric`, called with one picture.
 
     Args:
         engine: "onnx" (CPU, no PyTorch needed), "torch" (GPU, gradients), or "auto": torch where a GPU or
             gradients are asked for, else onnx.
         device: for torch, for example "cuda"; default "cpu".
         threads: CPU threads; default all cores. With torch this sets the number for the whole process.
-        grad: let gradients flow to `dist` (needs torch and tensors).
+        grad: let gradients flow to `dist`, or to the one picture (needs torch and tensors).
 
     Raises:
         ValueError: unknown name or engine, or a device that is not there. ModelError (a ValueError): weights
             that are damaged or do not pass their self-test. ImportError: torch is needed but not installed.
     """
+    chosen, device = choose_engine(engine, device, grad)
+    model = find_model(name, "full-reference", "no-reference")
+    if model.kind == "no-reference":
+        return NoReferenceMetric(model, chosen, device, threads, grad)
+    return FullReferenceMetric(model, chosen, device, threads, grad)
+
+
+def create_full_reference(
+    name: str | Path, *, engine: EngineName = "auto", device: str | None = None, threads: int | None = None
+) -> FullReferenceMetric:
+    """As `create_metric`, for work on pairs: a metric of another kind is refused."""
+    chosen, device = choose_engine(engine, device, grad=False)
+    return FullReferenceMetric(find_model(name), chosen, device, threads, grad=False)
+
+
+def create_no_reference(
+    name: str | Path, *, engine: EngineName = "auto", device: str | None = None, threads: int | None = None
+) -> NoReferenceMetric:
+    """As `create_metric`, for work on single pictures: a metric of another kind is refused."""
+    chosen, device = choose_engine(engine, device, grad=False)
+    return NoReferenceMetric(find_model(name, "no-reference"), chosen, device, threads, grad=False)
+
+
+def choose_engine(engine: str, device: str | None, grad: bool) -> tuple[str, str]:
+    """Engine and device that will do, as `create_metric` takes them; raises what it raises."""
     if engine not in ("auto", "onnx", "torch"):
         raise ValueError(f"engine={engine!r} is not known: use 'auto', 'onnx' or 'torch'.")
     device = device or "cpu"
@@ -174,12 +285,12 @@ def create_metric(
         raise ValueError("the onnx engine runs on the CPU without gradients: use engine='torch'.")
     if chosen == "torch":
         _require_device(device)
-    return FullReferenceMetric(find_model(name), chosen, device, threads, grad)
+    return chosen, device
 
 
-def list_metrics() -> list[str]:
-    """name.tag of every metric in the package."""
-    return [model.name for model in list_models()]
+def list_metrics(*kinds: Kind) -> list[str]:
+    """name.tag of every metric in the package, or of those of one kind: "full-reference", "no-reference"."""
+    return [model.name for model in list_models(*(kinds or ("full-reference", "no-reference")))]
 
 
 def require_torch() -> None:
@@ -210,24 +321,9 @@ def _is_tensor(value: Any) -> bool:
 
 def check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
     """Float tensors (N, 3, H, W) in [0, 1] of one shape."""
-    import torch
-
     if not (_is_tensor(dist) and _is_tensor(ref)):
         raise ValueError("dist is a tensor and ref is not, or the other way round: give both in one form.")
-    checked = []
-    for label, value in (("dist", dist), ("ref", ref)):
-        if value.ndim != 4 or value.shape[1] != 3 or not value.numel():
-            raise ValueError(
-                f"{label} has shape {tuple(value.shape)}, but RGB tensors (N, 3, H, W) are needed: "
-                "add a batch dimension, move channels first, or repeat a grey channel three times."
-            )
-        if value.dtype == torch.uint8:
-            value = value.float() / 255
-        elif not value.is_floating_point():
-            raise ValueError(f"{label} is {value.dtype}: convert it to uint8, or to float in [0, 1].")
-        else:
-            _check_range(label, float(value.detach().min()), float(value.detach().max()))
-        checked.append(value.float().clamp(0, 1))
+    checked = [check_tensor(label, value) for label, value in (("dist", dist), ("ref", ref))]
     _check_sizes(checked[0].shape[-2:], checked[1].shape[-2:])
     if checked[1].shape[0] != checked[0].shape[0]:
         if checked[1].shape[0] != 1:
@@ -236,6 +332,25 @@ def check_tensors(dist: Any, ref: Any) -> "tuple[Tensor, Tensor]":
             )
         checked[1] = checked[1].expand_as(checked[0])
     return checked[0], checked[1]
+
+
+def check_tensor(label: str, value: Any) -> "Tensor":
+    """A float tensor (N, 3, H, W) in [0, 1]."""
+    import torch
+
+    if value.ndim != 4 or value.shape[1] != 3 or not value.numel():
+        raise ValueError(
+            f"{label} has shape {tuple(value.shape)}, but RGB tensors (N, 3, H, W) are needed: "
+            "add a batch dimension, move channels first, or repeat a grey channel three times."
+        )
+    if value.dtype == torch.uint8:
+        value = value.float() / 255
+    elif not value.is_floating_point():
+        raise ValueError(f"{label} is {value.dtype}: convert it to uint8, or to float in [0, 1].")
+    else:
+        _check_range(label, float(value.detach().min()), float(value.detach().max()))
+    checked: Tensor = value.float().clamp(0, 1)
+    return checked
 
 
 def _from_tensors(images: "Tensor") -> list[np.ndarray]:
@@ -300,9 +415,13 @@ def _check_sizes(dist: Sequence[int], ref: Sequence[int]) -> None:
             f"the distorted picture is {dist[1]}x{dist[0]} and the reference {ref[1]}x{ref[0]}: "
             "they must have one size; resize one of them on purpose (--resize on the command line)."
         )
-    if min(dist) < MINIMUM_SIDE:
+    _check_minimum(dist)
+
+
+def _check_minimum(size: Sequence[int]) -> None:
+    if min(size) < MINIMUM_SIDE:
         raise ValueError(
-            f"the pictures are {dist[1]}x{dist[0]}, but each side must be at least {MINIMUM_SIDE} pixels."
+            f"the pictures are {size[1]}x{size[0]}, but each side must be at least {MINIMUM_SIDE} pixels."
         )
 
 

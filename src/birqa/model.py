@@ -1,10 +1,11 @@
 """A model on disk: one folder with its weights, its card and its graphs.
 
 weights.safetensors   the trained tensors, one file for every engine
-model.json            name.tag, configuration, sha256 of the weights, card, self-test
-features.onnx         pictures -> feature pyramid; holds no weights
-network.onnx          feature pyramid -> score; takes its weights from weights.safetensors
-explain.onnx          the same with every part of the score as an output
+model.json            kind, name.tag, configuration, sha256 of the weights, card, self-test
+network.onnx          takes its weights from weights.safetensors: feature pyramid -> score of a full-reference
+                      metric, pictures -> scores of a no-reference one, pictures -> pictures of a denoiser
+features.onnx         full reference only: pictures -> feature pyramid; holds no weights
+explain.onnx          full reference only: as network.onnx, with every part of the score as an output
 """
 
 import hashlib
@@ -13,17 +14,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from birqa.blind.config import BlindConfig, DenoiserConfig
 from birqa.calibration import PredictionInterval
 from birqa.network.config import BiRQAConfig
 
 FORMAT = 2
 WEIGHTS_FILE = "weights.safetensors"
+Kind = Literal["full-reference", "no-reference", "denoiser"]
+CONFIGS: dict[Kind, Any] = {
+    "full-reference": BiRQAConfig,
+    "no-reference": BlindConfig,
+    "denoiser": DenoiserConfig,
+}
 # What is done to pictures before the network; stored beside the weights and required to match at load.
-PREPROCESSING = "rgb-unit-range, replicate padding, features at full resolution"
+PREPROCESSING: dict[Kind, str] = {
+    "full-reference": "rgb-unit-range, replicate padding, features at full resolution",
+    "no-reference": "rgb-unit-range, replicate padding to whole cells",
+    "denoiser": "rgb-unit-range with noise beyond it, replicate padding to whole cells",
+}
 
 
 class ModelError(ValueError):
@@ -37,7 +49,9 @@ class Model:
     folder: Path
     name: str
     version: str
-    config: BiRQAConfig
+    kind: Kind
+    config: Any
+    """A `BiRQAConfig`, `BlindConfig` or `DenoiserConfig`, by the kind."""
     sha256: dict[str, str]
     """Of weights.safetensors and every graph, by file name."""
     card: dict[str, Any]
@@ -82,7 +96,10 @@ def load_model(folder: Path) -> Model:
         raise ModelError(f"{path} is damaged ({error}); fetch or train the model again.") from None
     if not isinstance(record, dict):
         raise ModelError(f"{path} is damaged (it is not a JSON object); fetch or train the model again.")
-    if record.get("format") != FORMAT or record.get("preprocessing") != PREPROCESSING:
+    # Records from before there were other kinds do not name theirs.
+    kind = record.get("kind", "full-reference")
+    known = kind in get_args(Kind)
+    if record.get("format") != FORMAT or not known or record.get("preprocessing") != PREPROCESSING[kind]:
         raise ModelError(
             f"{path} was written for another release of birqa; install the release that made it."
         )
@@ -91,7 +108,8 @@ def load_model(folder: Path) -> Model:
             folder=folder,
             name=record["name"],
             version=record["version"],
-            config=BiRQAConfig.from_dict(record["config"]),
+            kind=kind,
+            config=CONFIGS[kind].from_dict(record["config"]),
             sha256=record["sha256"],
             card=record["card"],
             self_test=record["self_test"],

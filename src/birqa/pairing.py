@@ -119,6 +119,19 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     return pairs
 
 
+def list_pictures(inputs: Sequence[Path]) -> list[Path]:
+    """Files as they are named, and the pictures in folders, sorted, searched as in `pair_inputs`.
+
+    Raises PairingError for an input that is missing, or a folder without pictures.
+    """
+    found: list[Path] = []
+    for path in inputs:
+        if not os.path.exists(path):
+            raise PairingError(f"{path} does not exist: check the path")
+        found += _pictures(path) if path.is_dir() else [path]
+    return found
+
+
 def _pictures(folder: Path) -> list[Path]:
     found = []
     for root, folders, files in os.walk(folder):

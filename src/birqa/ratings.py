@@ -24,6 +24,17 @@ class RatedPair:
 
 
 @dataclass(frozen=True)
+class RatedPicture:
+    """A picture rated without a reference. Pictures with the same `unit` belong into one split."""
+
+    image: Path
+    mos: float
+    split: str
+    std: float = math.nan
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Judgement:
     """`prefers_right` is the share of people, 0..1, to whom `right` is closer to `ref` than `left` is."""
 
@@ -51,15 +62,10 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
     for line, row in enumerate(reader, start=2):
         if None in row or not row["ref"] or not row["dist"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
-        try:
-            mos = float(row["mos"])
-        except (TypeError, ValueError):
-            mos = math.nan
+        mos = _number(row["mos"])
         if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
             raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
-        split = (row.get("split") or "train").strip().lower()
-        if split not in SPLITS:
-            raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
+        split = _split(path, line, row.get("split"))
         try:
             std = float(row.get("std") or math.nan)
         except ValueError:
@@ -80,6 +86,32 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
     return pairs
 
 
+def read_rated_pictures(path: Path) -> list[RatedPicture]:
+    """Columns image, mos (larger is better), optionally split (empty is train) and std.
+
+    File names are relative to the CSV. Raises ValueError naming the missing column or the line that cannot be
+    read.
+    """
+    reader = _table(path)
+    missing = {"image", "mos"} - set(reader.fieldnames or [])
+    if missing:
+        raise ValueError(
+            f"{path}: the columns image and mos are needed; missing: {', '.join(sorted(missing))}."
+        )
+    pictures = []
+    for line, row in enumerate(reader, start=2):
+        if None in row or not row["image"]:
+            raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
+        mos = _number(row["mos"])
+        if not math.isfinite(mos):
+            raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
+        split = _split(path, line, row.get("split"))
+        pictures.append(RatedPicture(path.parent / row["image"], mos, split, _number(row.get("std"))))
+    if not pictures:
+        raise ValueError(f"{path}: holds no pictures; add at least one row under the header.")
+    return pictures
+
+
 def is_judgement_table(path: Path) -> bool:
     """Whether the CSV has the columns of two-alternative choices rather than of ratings."""
     return {"left", "right"} <= set(_table(path).fieldnames or [])
@@ -96,10 +128,7 @@ def read_judgements(path: Path) -> list[Judgement]:
         raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
     judgements = []
     for line, row in enumerate(reader, start=2):
-        try:
-            share = float(row["prefers_right"])
-        except (TypeError, ValueError):
-            share = math.nan
+        share = _number(row["prefers_right"])
         if not 0 <= share <= 1:
             raise ValueError(f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1.")
         ref, left, right = (path.parent / row[name] for name in ("ref", "left", "right"))
@@ -108,6 +137,21 @@ def read_judgements(path: Path) -> list[Judgement]:
     if not judgements:
         raise ValueError(f"{path}: holds no choices; add at least one row under the header.")
     return judgements
+
+
+def _number(text: str | None) -> float:
+    """NaN where there is none."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _split(path: Path, line: int, text: str | None) -> str:
+    split = (text or "train").strip().lower()
+    if split not in SPLITS:
+        raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")
+    return split
 
 
 def _table(path: Path) -> "csv.DictReader[str]":

@@ -1,21 +1,46 @@
 """Names to models: `name`, `name.tag`, or a folder with weights."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from birqa.model import Model, load_model
+from birqa.model import Kind, Model, load_model
 
 WEIGHTS = Path(__file__).parent / "weights"
 # The tag that a bare name stands for.
-DEFAULT_TAG = {"birqa": "kadid"}
+DEFAULT_TAG = {"birqa": "kadid", "blind": "clive", "denoiser": "blind"}
+USE: dict[Kind, str] = {
+    "full-reference": "compares pictures with references (birqa score)",
+    "no-reference": "scores single pictures (birqa blind)",
+    "denoiser": "cleans pictures for a certificate (birqa certify --denoiser)",
+}
 
 
-def list_models() -> list[Model]:
-    """The models in the package, by name."""
-    return [load_model(path.parent) for path in sorted(WEIGHTS.glob("*/model.json"))]
+def list_models(*kinds: Kind) -> list[Model]:
+    """The models in the package, by name; all, or those of the kinds given."""
+    models = (load_model(path.parent) for path in sorted(WEIGHTS.glob("*/model.json")))
+    return [model for model in models if not kinds or model.kind in kinds]
 
 
-def find_model(name: str | Path) -> Model:
-    """Raises ValueError that lists what there is for an unknown name."""
+def find_model(name: str | Path, *kinds: Kind) -> Model:
+    """The model of that name; full-reference where no kinds are given.
+
+    Raises ValueError that lists what there is for an unknown name, and says what one of another kind is for.
+    """
+    kinds = kinds or ("full-reference",)
+    model = _find(name, kinds)
+    if model.kind not in kinds:
+        raise ValueError(
+            f"{model.name} {USE[model.kind]}, but what is needed {_any_of(USE[kind] for kind in kinds)}: "
+            f"use {_any_of(one.name for one in list_models(*kinds))}."
+        )
+    return model
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return " or ".join(words)
+
+
+def _find(name: str | Path, kinds: Sequence[Kind]) -> Model:
     packaged = {path.parent.name for path in WEIGHTS.glob("*/model.json")}
     # A Path always means a folder of the user's, whatever it is called.
     if isinstance(name, str):
@@ -24,5 +49,7 @@ def find_model(name: str | Path) -> Model:
             return load_model(WEIGHTS / tag)
     if Path(name).is_dir():
         return load_model(Path(name))
-    known = ", ".join(sorted({*DEFAULT_TAG, *packaged}))
+    suitable = {model.name for model in list_models(*kinds)}
+    short = {one for one, its_tag in DEFAULT_TAG.items() if f"{one}.{its_tag}" in suitable}
+    known = ", ".join(sorted(short | suitable))
     raise ValueError(f"there is no metric '{name}': use one of {known}, or a folder with weights.")

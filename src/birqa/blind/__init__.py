@@ -1,1 +1,1 @@
-"""Quality of one picture, without a reference."""
+"""Quality of single pictures, and the denoiser that stands before it in a certificate."""

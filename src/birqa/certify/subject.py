@@ -5,7 +5,7 @@ import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def create_subject(
         from birqa.metric import create_metric
 
         # The metrics of birqa differ in what they are called with, hence Any.
-        made: Any = create_metric(spec, engine=engine, device=device, threads=threads)  # type: ignore[arg-type]
+        made: Any = create_metric(spec, engine=cast(Any, engine), device=device, threads=threads)
         part, limits = _part(made.model), made.info.range
         scored, suits = _own(made, ref)
         made_with |= {name: str(made.settings[name]) for name in ("engine", "device")}

@@ -11,6 +11,7 @@ import birqa
 from birqa.cli import (
     attack,
     audit,
+    blind,
     calibrate,
     certify,
     data,
@@ -24,6 +25,8 @@ from birqa.cli import (
     robustness,
     score,
     train,
+    train_blind,
+    train_denoiser,
     verify,
 )
 
@@ -53,6 +56,7 @@ def main(
 
 
 app.command("score")(score.command)
+app.command("blind")(blind.command)
 app.command("map")(map.command)
 app.command("eval")(evaluate.command)
 app.command("metrics")(metrics.command)
@@ -63,6 +67,8 @@ data.app.command("faithfulness")(faithfulness.command)
 app.command("distort")(distort.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
+app.command("train-blind")(train_blind.command)
+app.command("train-denoiser")(train_denoiser.command)
 app.command("calibrate")(calibrate.command)
 app.command("attack")(attack.command)
 app.command("audit")(audit.command)

@@ -30,7 +30,7 @@ def command(
     from birqa.batch import score_pairs
     from birqa.calibration import calibrate, draw_ratings
     from birqa.files import replacing
-    from birqa.metric import create_metric
+    from birqa.metric import create_full_reference
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
@@ -38,7 +38,7 @@ def command(
     if label_spread and not all(np.isfinite(pair.std) for pair in rated):
         raise ValueError(f"{data}: --label-spread needs a number in the column std of every row.")
     results = score_pairs(
-        create_metric(model, threads=threads), (Pair(pair.ref, pair.dist) for pair in rated)
+        create_full_reference(model, threads=threads), (Pair(pair.ref, pair.dist) for pair in rated)
     )
     scores = []
     for result in options.with_progress(results, len(rated)):

@@ -65,7 +65,7 @@ def command(
     Exit code 2 when a pair could not be scored; it is left out for every metric, and the others are counted.
     """
     from birqa.evaluation.correlation import require_scipy
-    from birqa.metric import create_metric
+    from birqa.metric import create_full_reference
     from birqa.ratings import is_judgement_table
 
     require_scipy()
@@ -74,7 +74,7 @@ def command(
     options.check_output(cache)
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
-    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
     for index, error in sorted(errors.items()):
         print(f"birqa: {options.naming(pairs[index].dist, error)}", file=sys.stderr)

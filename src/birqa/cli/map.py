@@ -24,7 +24,7 @@ def command(
     """Draw reference, distorted picture, quality map and the reliability of each level."""
     from birqa.batch import load_pair
     from birqa.files import replacing
-    from birqa.metric import create_metric
+    from birqa.metric import create_full_reference
     from birqa.pairing import Pair
     from birqa.report.picture import explanation_picture
 
@@ -32,7 +32,7 @@ def command(
         raise typer.BadParameter(f"{out}: name the picture .png, .jpg or .webp")
     options.check_output(out)
     dist_pixels, ref_pixels = load_pair(Pair(ref, dist), resize, options.parse_background(background))
-    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     explanation = scorer.explain(dist_pixels, ref_pixels)
     sheet = explanation_picture(
         ref_pixels,

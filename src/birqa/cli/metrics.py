@@ -16,15 +16,17 @@ def command(as_json: options.Json = False) -> None:
             "metric": model.name,
             "default": model.name in default,
             "version": model.version,
+            "kind": model.kind,
             "range": [0, 1],
             "higher_is_better": True,
             "summary": model.card.get("summary", ""),
         }
-        for model in list_models()
+        for model in list_models("full-reference", "no-reference")
     ]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
         mark = " (default)" if row["default"] else ""
-        print(f"{row['metric']}{mark}  {row['version']}  0..1, higher is better  {row['summary']}")
+        scale = f"{row['kind']}, 0..1, higher is better"
+        print(f"{row['metric']}{mark}  {row['version']}  {scale}  {row['summary']}")

@@ -38,7 +38,7 @@ def command(
     """
     from birqa.batch import score_pairs
     from birqa.files import replacing
-    from birqa.metric import create_metric
+    from birqa.metric import create_full_reference
     from birqa.pairing import pair_inputs, read_pairs_csv
 
     levels = options.parse_background(background)
@@ -54,7 +54,7 @@ def command(
     for path in unmatched:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
 
-    scorer = create_metric(metric, engine=engine, device=device, threads=threads)
+    scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     settings = {**scorer.settings, "resize": resize, "background": list(levels)}
     table = not as_json and csv_file is None
     as_lines = table and (len(todo) == 1 or not sys.stdout.isatty())

@@ -53,6 +53,7 @@ def command(
     from birqa.ratings import SPLITS, read_rated_pairs
     from birqa.training.config import FINE_TUNING, load_recipe
     from birqa.training.fit import Trainer
+    from birqa.training.recipes import read_card
 
     overrides: dict[str, Any] = {
         "steps": steps,
@@ -64,7 +65,7 @@ def command(
     if start is not None and recipe is None:
         overrides = FINE_TUNING | {key: value for key, value in overrides.items() if value is not None}
     config = load_recipe(recipe, **overrides)
-    written = _read_card(card)
+    written = read_card(card)
     pairs = read_rated_pairs(data)
     if mos_range is not None:
         worst, best = mos_range
@@ -97,16 +98,6 @@ def command(
     }
     save_model(model, out / "model", name=name, version=version, card=written | measured)
     print(json.dumps({"model": str(out / "model")}))
-
-
-def _read_card(path: Path | None) -> dict[str, Any]:
-    try:
-        card = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(card, dict):
-        raise ValueError(f"{path}: a JSON object is needed.")
-    return card
 
 
 def _first_weights(start: str, config: Any) -> tuple[Any, dict[str, Any]]:

@@ -27,13 +27,13 @@ class OnnxEngine:
         self.model = model
         self.config = model.config
         self.threads = threads
-        self.features = _session(model, "features.onnx", {}, threads)
-        self.network = _session(model, "network.onnx", model.tensors, threads)
+        self.features = start_session(model, "features.onnx", {}, threads)
+        self.network = start_session(model, "network.onnx", model.tensors, threads)
 
     @cached_property
     def explained(self) -> Any:
         """The network with every part as an output; made when first asked for."""
-        return _session(self.model, "explain.onnx", self.model.tensors, self.threads)
+        return start_session(self.model, "explain.onnx", self.model.tensors, self.threads)
 
     def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
         return float(self._run(self.network, dist, ref, ["score"])[0][0])
@@ -102,7 +102,8 @@ def _planes(image: np.ndarray) -> np.ndarray:
     return to_float(planes) if planes.dtype == np.uint8 else planes
 
 
-def _session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: int | None) -> Any:
+def start_session(model: Model, file: str, tensors: dict[str, np.ndarray], threads: int | None) -> Any:
+    """An ONNX Runtime session of one of the model's graphs, with its weights from memory."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or _cores()
     options.log_severity_level = 3

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from birqa.blind.denoiser import Denoiser
+from birqa.blind.network import Blind
 from birqa.engines.base import Parts
 from birqa.features.maps import LbpMode
 from birqa.images import to_float
@@ -16,13 +18,24 @@ from birqa.network.birqa import BiRQA
 def load_module(model: Model, device: str = "cpu", lbp: LbpMode | None = None) -> BiRQA:
     """The model as a frozen `BiRQA` module in evaluation mode; `lbp` other than its own is for attacks."""
     module = BiRQA(replace(model.config, lbp=lbp) if lbp else model.config)
+    _load_weights(module.network, model)
+    return module.eval().requires_grad_(False).to(device)
+
+
+def load_single(model: Model, device: str = "cpu") -> Blind | Denoiser:
+    """A no-reference metric or denoiser as a frozen module in evaluation mode."""
+    module = Blind(model.config) if model.kind == "no-reference" else Denoiser(model.config)
+    _load_weights(module, model)
+    return module.eval().requires_grad_(False).to(device)
+
+
+def _load_weights(network: nn.Module, model: Model) -> None:
     tensors = {name: torch.from_numpy(value) for name, value in model.tensors.items()}
     try:
-        module.network.load_state_dict(tensors, strict=True)
+        network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{model.folder}: the weights do not fit the configuration ({reason}).") from None
-    return module.eval().requires_grad_(False).to(device)
 
 
 def to_tensor(image: np.ndarray) -> Tensor:

@@ -1,12 +1,12 @@
 """Everything a training run depends on, and how it is read from a recipe."""
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from birqa.network.config import BiRQAConfig
+from birqa.training.recipes import read_object
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -123,12 +123,7 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
 
     Raises ValueError for an unknown field or damaged JSON.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: a JSON object with fields of the training configuration is needed.")
+    values = read_object(path) if path else {}
     values |= {name: value for name, value in overrides.items() if value is not None}
     defaults = TrainingConfig().to_dict()
     unknown = sorted(set(values) - set(defaults))

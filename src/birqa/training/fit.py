@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from birqa.training.anchors import (
     violations,
 )
 from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
+from birqa.training.checkpoint import load_checkpoint, save_checkpoint
 from birqa.training.config import TrainingConfig, learning_rate
 from birqa.training.defences import Posed, pose
 from birqa.training.losses import regression_loss
@@ -108,50 +108,19 @@ class Trainer:
         return self.out / "best.safetensors"
 
     def _resume(self) -> None:
-        with safe_open(self.checkpoint, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            meta = file.metadata()
-        saved = json.loads(meta["config"])
-        if saved != json.loads(json.dumps(self.config.to_dict())):
-            raise ValueError(
-                f"{self.checkpoint} was written with another configuration; use another run folder."
-            )
-        if meta["pairs"] != self.pairs_digest:
-            raise ValueError(
-                f"{self.checkpoint} was written with other training pairs; use another run folder."
-            )
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {
-                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
-            }
-
-        self.model.load_state_dict(part("model/"))
-        self.average.load_state_dict(part("average/"))
-        state = self.optimiser.state_dict()
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("adam/").items():
-            index, key = name.split("/")
-            moments.setdefault(int(index), {})[key] = value
-        self.optimiser.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-        self.step = int(meta["step"])
-        self.best = float(meta["best"])
-        self.log = json.loads(meta["log"])
+        meta = load_checkpoint(self.checkpoint, self._modules(), self.optimiser, self._same())
+        self.step, self.best, self.log = meta["step"], meta["best"], meta["log"]
 
     def save_checkpoint(self) -> None:
-        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"average/{name}": value for name, value in self.average.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{key}": value for key, value in moments.items()}
-        meta = {
-            "config": json.dumps(self.config.to_dict()),
-            "pairs": self.pairs_digest,
-            "step": str(self.step),
-            "best": str(self.best),
-            "log": json.dumps(self.log),
-        }
-        with replacing(self.checkpoint) as part:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, part, metadata=meta)
+        state = {"step": self.step, "best": self.best, "log": self.log}
+        save_checkpoint(self.checkpoint, self._modules(), self.optimiser, self._same() | state)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average}
+
+    def _same(self) -> dict[str, Any]:
+        """What a run that goes on must share with its beginning."""
+        return {"configuration": self.config.to_dict(), "set of training pairs": self.pairs_digest}
 
     def run(
         self, report: Callable[[dict[str, Any]], None] = lambda entry: None, until: int | None = None

@@ -2,25 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import nan
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from birqa.evaluation.agreement import split_references
-from birqa.ratings import Judgement, RatedPair
-
-
-@dataclass(frozen=True)
-class RatedPicture:
-    """A picture rated without a reference. Pictures with the same `unit` belong into one split."""
-
-    image: Path
-    mos: float
-    split: str
-    std: float = nan
-    unit: str = ""
-
+from birqa.ratings import Judgement, RatedPair, RatedPicture
 
 Record = RatedPair | RatedPicture | Judgement
 AnyRecord = TypeVar("AnyRecord", RatedPair, RatedPicture, Judgement, Record)

@@ -1,0 +1,92 @@
+"""What the blind networks are made of: frozen records that are stored beside the weights. Free of torch."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+_SCALES = 3
+_COLOURS = 3
+_DIRECTIONS = 4
+RESPONSES = {"normalised": 13, "product": 9, "deviation": 12, "gradient": 12, "laplacian": 12}
+"""Bins of the histograms of each response, at each scale, of each colour; of products for each direction."""
+TONES = {"luma": 12, "saturation": 10, "largest": 8, "smallest": 8, "blue": 9, "red": 9}
+HISTOGRAMS = (
+    *(
+        _COLOURS * bins * (_DIRECTIONS if name == "product" else 1)
+        for _ in range(_SCALES)
+        for name, bins in RESPONSES.items()
+    ),
+    *TONES.values(),
+)
+"""Sizes of the parts of what `birqa.blind.histograms.scene_histograms` gives, in their order."""
+
+
+class _Stored:
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError for fields that there are not."""
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})  # type: ignore[arg-type]
+        if unknown:
+            raise ValueError(f"the configuration has unknown fields: {', '.join(unknown)}.")
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+
+
+@dataclass(frozen=True)
+class BlindConfig(_Stored):
+    """The no-reference metric; all of it is ours."""
+
+    widths: tuple[int, ...] = (24, 32, 64, 96)
+    """Channels of each stage; every stage halves the grid of the one before."""
+    shrink: int = 2
+    """Pictures are averaged over so many pixels a side before anything else."""
+    supports: int = 0
+    """Rated pictures that the kernel regression remembers; 0 before it is fitted."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or any(width < 1 for width in self.widths):
+            raise ValueError(f"widths={self.widths} should be at least two numbers of channels.")
+        if self.shrink < 1 or self.supports < 0:
+            raise ValueError(
+                f"shrink={self.shrink} should be at least 1 and supports={self.supports} not negative."
+            )
+
+    @property
+    def learned(self) -> int:
+        """Means and deviations of every stage's channels."""
+        return 2 * sum(self.widths)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """Sizes of the groups of statistics: the histograms', then mean and deviation of each stage."""
+        return HISTOGRAMS + tuple(width for width in self.widths for _ in range(2))
+
+    @property
+    def multiple(self) -> int:
+        """Pictures are padded to a multiple of so many pixels."""
+        return self.shrink
+
+
+@dataclass(frozen=True)
+class DenoiserConfig(_Stored):
+    """A U-Net on pictures folded 2x2 into channels; widths and depth are ours."""
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    """Channels of each level, fine to coarse."""
+    fold: int = 2
+    """So many pixels a side become channels of one cell."""
+    sigma: tuple[float, float] = (0.0, 0.25)
+    """Deviations of the noise it was trained for, of samples in [0, 1]; it is not told which it meets."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) < 2 or self.fold < 1 or not 0 <= self.sigma[0] <= self.sigma[1]:
+            raise ValueError(
+                "a denoiser needs two widths or more, a fold of at least 1 and a rising range of sigma."
+            )
+
+    @property
+    def multiple(self) -> int:
+        return int(self.fold * 2 ** (len(self.widths) - 1))

@@ -1,0 +1,60 @@
+"""Analytic maps of one picture: what natural scenes keep to, and distortions break.
+
+Source: mean-subtracted, contrast-normalised samples after Mittal, Moorthy and Bovik, "No-reference image
+quality assessment in the spatial domain" (BRISQUE), 2012, with its 7x7 Gaussian window; for chroma too, after
+Ghadiyaram and Bovik, "Perceptual quality prediction on authentically distorted images using a bag of
+features approach" (FRIQUEE), 2017. Scales and offsets of the maps are ours.
+"""
+
+from math import exp
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+MAPS = 9
+_RADIUS = 3
+_SIGMA = 7 / 6
+# Half a grey level or so: where the picture is flat, its noise is not blown up.
+_FLOOR = 1 / 255
+_VARIANCE_FLOOR = 1e-5
+
+
+_WEIGHTS = [exp(-(offset**2) / (2 * _SIGMA**2)) for offset in range(-_RADIUS, _RADIUS + 1)]
+_WINDOW = [weight / sum(_WEIGHTS) for weight in _WEIGHTS]
+
+
+def local_mean(planes: Tensor) -> Tensor:
+    """(N, 3, H, W) under the Gaussian window, edges repeated."""
+    # Written out for each channel, since a graph must know the shape of a kernel.
+    row = torch.tensor([[[_WINDOW]]] * 3, dtype=planes.dtype, device=planes.device)
+    padded = F.pad(planes, [_RADIUS] * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, row, groups=3), row.transpose(2, 3), groups=3)
+
+
+def opponent_colours(rgb: Tensor) -> Tensor:
+    """RGB in [0, 1] -> BT.601 luma in [0, 1] and twice the chroma differences, (N, 3, H, W)."""
+    red, green, blue = rgb.split(1, dim=1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.cat([luma, 2 * 0.564 * (blue - luma), 2 * 0.713 * (red - luma)], dim=1)
+
+
+def local_statistics(planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Local mean, local deviation, and the samples normalised by them, each (N, C, H, W)."""
+    mean = local_mean(planes)
+    variance = F.relu(local_mean(planes * planes) - mean * mean)
+    deviation = torch.sqrt(variance + _VARIANCE_FLOOR)
+    return mean, deviation, (planes - mean) / (deviation + _FLOOR)
+
+
+def scene_maps(rgb: Tensor) -> Tensor:
+    """RGB (N, 3, H, W) in [0, 1] -> (N, 9, H, W): for luma and both chromas
+
+    - m = (x - mean) / (deviation + 1/255), the contrast-normalised samples;
+    - log2(deviation) / 4 + 1, local contrast, about -1 .. 1;
+    - x itself, about -1 .. 1.
+    """
+    colours = opponent_colours(rgb)
+    _, deviation, normalised = local_statistics(colours)
+    luma, chroma = 2 * colours[:, :1] - 1, 2 * colours[:, 1:]
+    return torch.cat([normalised, torch.log2(deviation) / 4 + 1, luma, chroma], dim=1)

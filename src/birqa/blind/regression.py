@@ -1,0 +1,88 @@
+"""Kernel regression of ratings on statistics of pictures: a Gaussian process, fitted by leave-one-out.
+
+    k(z, z') = a exp(-sum_g w_g |z_g - z'_g|^2 / size_g) + noise,  g: groups of statistics, standardised
+
+a, the noise and the w_g are those under which each rated picture is best predicted by all the others, in log
+probability. Source: Rasmussen and Williams, "Gaussian processes for machine learning", 2006, section 5.4.2.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from birqa.blind.network import LIMIT, KernelRegression
+
+
+def fit_regression(
+    statistics: Tensor,
+    ratings: Tensor,
+    groups: Sequence[int],
+    iterations: int = 60,
+    learning_rate: float = 0.1,
+) -> KernelRegression:
+    """statistics (N, F), ratings (N,) in 0..1, groups: sizes that sum to F. The same data give the same fit.
+
+    Raises ValueError where sizes do not sum to F, or there are fewer than 10 rated pictures.
+    """
+    count, features = statistics.shape
+    if sum(groups) != features:
+        raise ValueError(f"groups of {sum(groups)} statistics do not fit the {features} that there are.")
+    if count < 10:
+        raise ValueError(f"{count} rated pictures are too few to learn from: give at least 10.")
+    statistics, ratings = statistics.detach().double(), ratings.detach().double()
+    centre, spread = statistics.mean(0), statistics.std(0) + 1e-6
+    placed = ((statistics - centre) / spread).clamp(-LIMIT, LIMIT)
+    parts = placed.split(list(groups), dim=1)
+    distances = torch.stack([squared_distances(part, part) / part.shape[1] for part in parts]).float()
+    bias, deviation = ratings.mean(), ratings.std()
+    wanted = ((ratings - bias) / deviation).float()
+
+    log_weights = torch.full((len(groups),), math.log(0.5 / len(groups)), requires_grad=True)
+    log_noise = torch.tensor(math.log(0.4), requires_grad=True)
+    log_size = torch.tensor(0.0, requires_grad=True)
+    optimiser = torch.optim.Adam([log_weights, log_noise, log_size], learning_rate)
+    for _ in range(iterations):
+        inverse = torch.cholesky_inverse(
+            torch.linalg.cholesky(_kernel(distances, log_weights, log_noise, log_size))
+        )
+        variance = 1 / inverse.diagonal()
+        missed = (inverse @ wanted) * variance
+        loss = (missed.square() / variance + variance.log()).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    with torch.no_grad():
+        kernel = _kernel(distances, log_weights, log_noise, log_size).double()
+        coefficients = torch.linalg.solve(kernel, wanted.double()) * log_size.double().exp() * deviation
+        weight = (
+            torch.cat(
+                [
+                    torch.full((size,), float(one) / size)
+                    for size, one in zip(groups, log_weights.exp(), strict=True)
+                ]
+            )
+            .double()
+            .sqrt()
+        )
+        fitted = KernelRegression(features, count)
+        fitted.centre.copy_(centre)
+        fitted.scale.copy_(weight / spread)
+        fitted.limit.copy_(LIMIT * weight)
+        fitted.supports.copy_(placed * weight)
+        fitted.coefficients.copy_(coefficients)
+        fitted.bias.copy_(bias)
+    return fitted
+
+
+def squared_distances(one: Tensor, other: Tensor) -> Tensor:
+    """(N, F), (M, F) -> (N, M), at least 0."""
+    squares = one.square().sum(1)[:, None] + other.square().sum(1)
+    return torch.relu(squares - 2 * one @ other.T)
+
+
+def _kernel(distances: Tensor, log_weights: Tensor, log_noise: Tensor, log_size: Tensor) -> Tensor:
+    alike = torch.exp(-torch.einsum("g,gij->ij", log_weights.exp(), distances))
+    return log_size.exp() * alike + log_noise.exp() * torch.eye(len(alike))

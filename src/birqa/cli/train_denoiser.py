@@ -1,0 +1,66 @@
+"""birqa train-denoiser: weights of the denoiser that stands before a metric in a certificate."""
+
+import json
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+
+def command(
+    data: Annotated[
+        Path, typer.Option(help="CSV with image,mos,split: rated pictures; split test is left out.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run folder; an unfinished run there goes on.")],
+    metric: Annotated[
+        str, typer.Option(help="The no-reference metric that it is trained for, where the recipe asks it.")
+    ] = "blind",
+    recipe: Annotated[
+        Path | None, typer.Option(help="JSON with parts network, training and schedule.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Go on from this denoiser: name, name.tag or folder.")
+    ] = None,
+    card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1)] = None,
+    name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "denoiser.custom",
+    version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
+) -> None:
+    """Train a denoiser by squared error, order of scores and distance of scores; weights land in OUT/model.
+
+    Needs birqa[torch].
+    """
+    from dataclasses import replace
+
+    from birqa.metric import require_torch
+
+    require_torch()
+    from birqa.blind.denoiser import Denoiser
+    from birqa.engines.torch import load_single
+    from birqa.export import save_single
+    from birqa.ratings import read_rated_pictures
+    from birqa.registry import find_model
+    from birqa.training.denoiser import DenoiserRecipe, train_denoiser
+    from birqa.training.recipes import read_card, read_parts
+
+    parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
+    written = read_card(card)
+    pictures = [picture for picture in read_rated_pictures(data) if picture.split != "test"]
+    scored, label = None, "none"
+    if parts.training.asks_metric:
+        model = find_model(metric, "no-reference")
+        scored, label = load_single(model), f"{model.name} {model.version} {model.fingerprint}"
+    weights, origin = None, "random weights"
+    if start is not None:
+        model = find_model(start, "denoiser")
+        parts = replace(parts, network=model.config)
+        weights, origin = load_single(model).state_dict(), f"{model.name} {model.version} {model.fingerprint}"
+    run = train_denoiser(parts.network, parts.training, parts.schedule, pictures, out, scored, weights)
+    trained = cast(Denoiser, run.run(lambda entry: print(json.dumps(entry), flush=True)))
+    facts = {
+        "data": {"pictures": len(pictures)},
+        "training": parts.to_dict() | {"metric": label, "from": origin},
+        "last figures": run.log[-1],
+    }
+    save_single(trained, out / "model", name=name, version=version, card=written | facts)
+    print(json.dumps({"model": str(out / "model")}))

@@ -1,0 +1,209 @@
+"""First training of the no-reference metric: damage of known kind and strength on pristine photographs.
+
+The network learns to tell what was done to a picture, how strongly, and what people say of such damage. What
+it has learned are statistics that distortions change; `birqa.blind.regression` then asks people.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from birqa.blind.config import BlindConfig
+from birqa.blind.network import Blind, Statistics
+from birqa.blind.regression import fit_regression
+from birqa.engines.single import pad_to, to_planes
+from birqa.evaluation.correlation import correlate
+from birqa.files import replacing
+from birqa.images import load_image
+from birqa.ratings import RatedPair, RatedPicture
+from birqa.training.descent import Descent, Figures, Schedule
+from birqa.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class BlindTraining:
+    """All of it ours."""
+
+    batch: int = 32
+    crop: int = 224
+    """Side of the crops in pixels of the pictures, a multiple of the network's `shrink`."""
+    mse_weight: float = 10.0
+    """Of the squared error of the predicted rating."""
+    plcc_weight: float = 1.0
+    """Of 1 - PLCC over the batch."""
+    type_weight: float = 0.3
+    """Of the cross-entropy over kinds of distortion."""
+    level_weight: float = 0.1
+    """Of the cross-entropy over their levels."""
+    hidden: int = 128
+
+
+@dataclass(frozen=True)
+class BlindRecipe(Recipe):
+    network: BlindConfig = field(default_factory=BlindConfig)
+    training: BlindTraining = field(default_factory=BlindTraining)
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(steps=5000, learning_rate=2e-3, weight_decay=1e-4)
+    )
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A batch: shrunk crops (N, 3, h, w) in [0, 1], their ratings, and which type and level they are of."""
+
+    pictures: Tensor
+    mos: Tensor
+    type: Tensor
+    level: Tensor
+
+
+class Pretext(nn.Module):
+    """Statistics -> rating, type and level; only the statistics are kept."""
+
+    def __init__(self, config: BlindConfig, hidden: int, types: int, levels: int) -> None:
+        super().__init__()
+        self.statistics = Statistics(config)
+        self.hidden = nn.Linear(config.learned, hidden)
+        self.to_rating = nn.Linear(hidden, 1)
+        self.to_type = nn.Linear(hidden, types)
+        self.to_level = nn.Linear(hidden, levels)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        hidden = F.relu(self.hidden(self.statistics(pictures)))
+        return self.to_rating(hidden)[:, 0], self.to_type(hidden), self.to_level(hidden)
+
+
+def pretrain(
+    network: BlindConfig, training: BlindTraining, schedule: Schedule, pairs: Sequence[RatedPair], out: Path
+) -> Descent[Damaged]:
+    """A run over the distorted pictures of `pairs`, all of one size; `run()` gives a `Pretext`.
+
+    Raises ValueError where pairs have no type or level, or pictures differ in size.
+    """
+    if training.crop % network.shrink:
+        raise ValueError(f"crop={training.crop} should be a multiple of shrink={network.shrink}.")
+    if not pairs or not all(pair.type and pair.level for pair in pairs):
+        raise ValueError("every pair must have a type and a level, as `birqa data kadid` writes them.")
+    types, type_of = np.unique([pair.type for pair in pairs], return_inverse=True)
+    levels, level_of = np.unique([pair.level for pair in pairs], return_inverse=True)
+    ratings = np.array([pair.mos for pair in pairs], np.float32)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, out / "pictures.npy")
+    side = training.crop // network.shrink
+    rows, columns = (length - side + 1 for length in pictures.shape[2:])
+    if min(rows, columns) < 1:
+        raise ValueError(f"crop={training.crop} is larger than the pictures: lower it.")
+
+    def draw(step: int) -> Damaged:
+        rng = np.random.default_rng([schedule.seed, step])
+        chosen = rng.integers(len(pairs), size=training.batch)
+        crops = []
+        for index in chosen:
+            top, left = rng.integers(rows), rng.integers(columns)
+            crop = pictures[index, :, top : top + side, left : left + side]
+            crops.append(crop[:, :, ::-1] if rng.random() < 0.5 else crop)
+        return Damaged(
+            torch.from_numpy(np.stack(crops)).float() / 255,
+            torch.from_numpy(ratings[chosen]),
+            torch.from_numpy(type_of[chosen]),
+            torch.from_numpy(level_of[chosen]),
+        )
+
+    def loss(model: nn.Module, batch: Damaged) -> tuple[Tensor, Figures]:
+        rating, kind, level = model(batch.pictures)
+        centred, wanted = rating - rating.mean(), batch.mos - batch.mos.mean()
+        plcc = (centred * wanted).sum() / (centred.norm() * wanted.norm() + 1e-6)
+        total = (
+            training.mse_weight * F.mse_loss(rating, batch.mos)
+            + training.plcc_weight * (1 - plcc)
+            + training.type_weight * F.cross_entropy(kind, batch.type)
+            + training.level_weight * F.cross_entropy(level, batch.level)
+        )
+        told = (kind.argmax(1) == batch.type).float().mean()
+        return total, {"plcc": float(plcc.detach()), "types_told": float(told)}
+
+    torch.manual_seed(schedule.seed)
+    model = Pretext(network, training.hidden, len(types), len(levels))
+    same = {"network": network.to_dict(), "training": vars(training), "pictures": len(pairs)}
+    return Descent(model, schedule, draw, loss, out, same)
+
+
+def fit_blind(
+    network: BlindConfig,
+    pretext: nn.Module,
+    pictures: Sequence[RatedPicture],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Blind, dict[str, float]]:
+    """The metric of what `pretext` has learned and the ratings of all pictures but those of split test.
+
+    Gives it with its agreement on the test pictures, empty where there are none.
+    """
+    described = describe_pictures(network, pretext, [picture.image for picture in pictures], progress)
+    ratings = torch.tensor([picture.mos for picture in pictures])
+    held_out = torch.tensor([picture.split == "test" for picture in pictures])
+    model = fit_regression(described[~held_out], ratings[~held_out], network.groups)
+    measured = {}
+    if held_out.any():
+        scores = model(described[held_out]).clamp(0, 1)
+        agreement = correlate(scores.tolist(), ratings[held_out].tolist())
+        measured = {"pictures": int(held_out.sum()), "srocc": agreement.srocc, "plcc": agreement.plcc}
+    blind = Blind(replace(network, supports=len(model.supports)))
+    blind.statistics.load_state_dict(cast(Pretext, pretext).statistics.state_dict())
+    blind.regression = model
+    return blind.eval(), measured
+
+
+@torch.no_grad()
+def describe_pictures(
+    network: BlindConfig,
+    pretext: nn.Module,
+    files: Sequence[Path],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Tensor:
+    """Statistics of whole pictures, (N, sum(network.groups))."""
+    blind = Blind(replace(network, supports=0))
+    blind.statistics.load_state_dict(cast(Pretext, pretext).statistics.state_dict())
+    blind.eval()
+    described = []
+    for done, file in enumerate(files):
+        progress(done, len(files))
+        planes = pad_to(to_planes(load_image(file)), network.multiple)
+        described.append(blind.describe(torch.from_numpy(planes))[0])
+    progress(len(files), len(files))
+    return torch.stack(described)
+
+
+def shrunk_pictures(files: Sequence[Path], shrink: int, cache: Path) -> NDArray[np.uint8]:
+    """(N, 3, H / shrink, W / shrink): means over shrink x shrink pixels, rounded; kept in `cache`.
+
+    Raises ValueError where a picture is of another size than the first, or not of 8 bits.
+    """
+    if cache.exists():
+        kept: NDArray[np.uint8] = np.load(cache)
+        if len(kept) == len(files):
+            return kept
+    pictures: NDArray[np.uint8] | None = None
+    for index, file in enumerate(files):
+        picture = load_image(file)
+        height, width = (side // shrink * shrink for side in picture.shape[:2])
+        if picture.dtype != np.uint8:
+            raise ValueError(f"{file} is not an 8-bit picture: convert it.")
+        cells = picture[:height, :width].reshape(height // shrink, shrink, width // shrink, shrink, 3)
+        small = np.rint(cells.mean((1, 3), dtype=np.float32)).astype(np.uint8).transpose(2, 0, 1)
+        if pictures is None:
+            pictures = np.empty((len(files), *small.shape), np.uint8)
+        if small.shape != pictures.shape[1:]:
+            raise ValueError(f"{file} differs in size from {files[0]}: crop all to one size.")
+        pictures[index] = small
+    if pictures is None:
+        raise ValueError("there are no pictures to train on.")
+    with replacing(cache) as part, part.open("wb") as file_out:
+        np.save(file_out, pictures)
+    return pictures

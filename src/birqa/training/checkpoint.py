@@ -1,0 +1,63 @@
+"""The state of a training run in one file without pickle, so that it goes on as if it had never stopped."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from birqa.files import replacing
+
+Modules = dict[str, nn.Module]
+
+
+def save_checkpoint(
+    path: Path, modules: Modules, optimiser: torch.optim.Optimizer, meta: dict[str, Any]
+) -> None:
+    """Modules by name, the optimiser's moments, and `meta` as JSON; the old file stays till then."""
+    tensors = {
+        f"{name}/{key}": value
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+    for index, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam/{index}/{key}": value for key, value in moments.items()}
+    with replacing(path) as part:
+        save_file(
+            {name: value.contiguous() for name, value in tensors.items()},
+            part,
+            metadata={name: json.dumps(value) for name, value in meta.items()},
+        )
+
+
+def load_checkpoint(
+    path: Path, modules: Modules, optimiser: torch.optim.Optimizer, same: dict[str, Any]
+) -> dict[str, Any]:
+    """Puts the state back and gives `meta`.
+
+    Raises ValueError where one of `same` differs in it: the run was of another configuration or other data.
+    """
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        meta = {name: json.loads(value) for name, value in file.metadata().items()}
+    for name, value in same.items():
+        if meta.get(name) != json.loads(json.dumps(value)):
+            raise ValueError(f"{path} was written with another {name}; use another run folder.")
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
+        }
+
+    for name, module in modules.items():
+        module.load_state_dict(part(f"{name}/"))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in part("adam/").items():
+        index, key = name.split("/")
+        moments.setdefault(int(index), {})[key] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": moments, "param_groups": groups})
+    return meta

@@ -1,0 +1,140 @@
+"""Training of the denoiser that stands before a metric under noise: squared error, order, and score.
+
+    MSE(D(x + n), x) + l_r * order + l_t * mean |M(D(x + n)) - M(x)|
+
+M is the metric, frozen; the order term is a pairwise hinge: of two pictures the one that people rate higher
+should score higher, by `margin` times the difference of the ratings. Source: what the abstract and keywords
+of "Stochastic BIQA" (Shumitskaya, Pautov, Vatolin, Antsiferova) name; the forms and weights are ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from birqa.blind.config import DenoiserConfig
+from birqa.blind.denoiser import Denoiser
+from birqa.images import load_image
+from birqa.ratings import RatedPicture
+from birqa.training.descent import Descent, Figures, Schedule
+from birqa.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    """All of it ours."""
+
+    batch: int = 16
+    crop: int = 128
+    """Side of the crops, a multiple of the denoiser's `multiple`; 0 takes whole pictures, all of one size."""
+    rank_weight: float = 0.0
+    """l_r."""
+    target_weight: float = 0.0
+    """l_t."""
+    margin: float = 1.0
+
+    @property
+    def asks_metric(self) -> bool:
+        return bool(self.rank_weight or self.target_weight)
+
+
+@dataclass(frozen=True)
+class DenoiserRecipe(Recipe):
+    network: DenoiserConfig = field(default_factory=DenoiserConfig)
+    training: DenoiserTraining = field(default_factory=DenoiserTraining)
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=5000, learning_rate=1e-3))
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """A batch: clean and noisy crops (N, 3, h, w), clean ones in [0, 1], and their ratings."""
+
+    clean: Tensor
+    noisy: Tensor
+    mos: Tensor
+
+
+def order_loss(scores: Tensor, mos: Tensor, margin: float) -> Tensor:
+    """Mean over pairs of relu(margin * (y_i - y_j) - (s_i - s_j)) with y_i > y_j; (N,), (N,) -> scalar."""
+    wanted = mos[:, None] - mos[None, :]
+    given = scores[:, None] - scores[None, :]
+    violated = torch.relu(margin * wanted - given) * (wanted > 0)
+    return violated.sum() / (wanted > 0).sum().clamp(min=1)
+
+
+def train_denoiser(
+    network: DenoiserConfig,
+    training: DenoiserTraining,
+    schedule: Schedule,
+    pictures: Sequence[RatedPicture],
+    out: Path,
+    metric: nn.Module | None = None,
+    start: dict[str, Tensor] | None = None,
+) -> Descent[Noisy]:
+    """A run on crops of `pictures` under noise of every strength in `network.sigma`.
+
+    `metric` takes (N, 3, h, w) in [0, 1] and gives (N,); needed where order or score have a weight. `start`
+    gives the first weights. Raises ValueError where it is missing, or a picture is smaller than the crop.
+    """
+    if training.asks_metric and metric is None:
+        raise ValueError("rank_weight and target_weight need a metric.")
+    if training.crop % network.multiple:
+        raise ValueError(f"crop={training.crop} should be a multiple of {network.multiple}.")
+    if not pictures:
+        raise ValueError("there are no pictures to train on.")
+    loaded = [_eight_bit(picture.image, training.crop) for picture in pictures]
+    ratings = np.array([picture.mos for picture in pictures], np.float32)
+
+    def draw(step: int) -> Noisy:
+        rng = np.random.default_rng([schedule.seed, step])
+        chosen = rng.integers(len(loaded), size=training.batch)
+        crops = np.stack([_crop(loaded[index], training.crop, rng) for index in chosen])
+        clean = crops.transpose(0, 3, 1, 2).astype(np.float32) / 255
+        sigma = rng.uniform(*network.sigma, (len(clean), 1, 1, 1)).astype(np.float32)
+        noise = rng.standard_normal(clean.shape, dtype=np.float32)
+        # Samples are whole levels under the noise of a certificate.
+        noisy = np.rint(255 * (clean + sigma * noise)) / np.float32(255)
+        return Noisy(torch.from_numpy(clean), torch.from_numpy(noisy), torch.from_numpy(ratings[chosen]))
+
+    def loss(model: nn.Module, batch: Noisy) -> tuple[Tensor, Figures]:
+        cleaned = model(batch.noisy)
+        mse = (cleaned - batch.clean).square().mean()
+        figures = {"mse": float(mse.detach())}
+        if metric is None or not training.asks_metric:
+            return mse, figures
+        with torch.no_grad():
+            wanted = metric(batch.clean)
+        scores = metric(cleaned)
+        order = order_loss(scores, batch.mos, training.margin)
+        target = (scores - wanted).abs().mean()
+        figures |= {"order": float(order.detach()), "target": float(target.detach())}
+        return mse + training.rank_weight * order + training.target_weight * target, figures
+
+    torch.manual_seed(schedule.seed)
+    model = Denoiser(network)
+    if start is not None:
+        model.load_state_dict(start)
+    if metric is not None:
+        metric.eval().requires_grad_(False)
+    same = {"network": network.to_dict(), "training": vars(training), "pictures": len(pictures)}
+    return Descent(model, schedule, draw, loss, out, same)
+
+
+def _eight_bit(path: Path, crop: int) -> np.ndarray:
+    picture = load_image(path)
+    if picture.dtype != np.uint8:
+        raise ValueError(f"{path} is not an 8-bit picture: convert it.")
+    if min(picture.shape[:2]) < crop:
+        raise ValueError(f"{path} is smaller than the crop of {crop}: lower `crop`.")
+    return picture
+
+
+def _crop(picture: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    """A random square, turned left to right for half of them."""
+    if side:
+        top, left = (rng.integers(length - side + 1) for length in picture.shape[:2])
+        picture = picture[top : top + side, left : left + side]
+    return picture[:, ::-1] if rng.random() < 0.5 else picture
