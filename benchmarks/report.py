@@ -10,6 +10,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import report_blind
 from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
 from birqa.registry import list_models
@@ -320,6 +321,7 @@ SECTIONS = {
     "same-database": same_database,
     "in-use": in_use,
     "audit": audit,
+    **report_blind.SECTIONS,
 }
 
 

@@ -113,6 +113,84 @@ def tiny_model(save_tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def scenes():
+    """Sixteen uint8 pictures (64, 80, 3), all made: waves and edges under noise of many strengths."""
+    rng = np.random.default_rng(11)
+    rows, columns = np.mgrid[0:64, 0:80, 0:1][:2]
+    pictures = []
+    for number in range(16):
+        angle, length, shift = rng.uniform(0, 3, 3), rng.uniform(3, 20, 3), rng.uniform(0, 6, 3)
+        waves = np.sin((rows * np.cos(angle) + columns * np.sin(angle)) / length + shift)
+        blocks = (rows // 16 + columns // 16) % 2
+        picture = 127 + 60 * waves + 30 * blocks + 2 * number * rng.standard_normal((64, 80, 3))
+        pictures.append(picture.clip(0, 255).astype(np.uint8))
+    return pictures
+
+
+@pytest.fixture(scope="session")
+def tiny_blind(scenes):
+    """tiny_blind(**config): an untrained network, whose regression is fitted to ratings drawn at random."""
+    import torch
+
+    from birqa.blind.config import BlindConfig
+    from birqa.blind.network import Blind
+    from birqa.blind.regression import fit_regression
+
+    def make(**config):
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            module = Blind(BlindConfig(**({"widths": (4, 6), "supports": len(scenes)} | config))).eval()
+        pictures = torch.from_numpy(np.stack(scenes).transpose(0, 3, 1, 2)).float() / 255
+        ratings = torch.from_numpy(np.random.default_rng(2).uniform(0.1, 0.9, len(scenes)))
+        with torch.no_grad():
+            described = module.describe(pictures)
+        module.regression = fit_regression(described, ratings, module.config.groups, iterations=10)
+        return module
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_denoiser():
+    """tiny_denoiser(**config): two narrow levels, untrained but no longer the identity."""
+    import torch
+
+    from birqa.blind.config import DenoiserConfig
+    from birqa.blind.denoiser import Denoiser
+
+    def make(**config):
+        with torch.random.fork_rng():
+            torch.manual_seed(6)
+            module = Denoiser(DenoiserConfig(**({"widths": (4, 6)} | config)))
+            with torch.no_grad():
+                module.last.weight.copy_(0.1 * torch.randn_like(module.last.weight))
+                module.last.bias.copy_(0.05 * torch.randn_like(module.last.bias))
+        return module.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def blind_model(tiny_blind, tmp_path_factory):
+    """The folder of a tiny no-reference metric, not to be changed."""
+    from birqa.export import save_single
+
+    folder = tmp_path_factory.mktemp("blind") / "model"
+    save_single(tiny_blind(), folder, name="blind.tiny", version="7", card={"summary": "tiny"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def denoiser_model(tiny_denoiser, tmp_path_factory):
+    """The folder of a tiny denoiser, not to be changed."""
+    from birqa.export import save_single
+
+    folder = tmp_path_factory.mktemp("denoiser") / "model"
+    save_single(tiny_denoiser(), folder, name="denoiser.tiny", version="7", card={"summary": "tiny"})
+    return folder
+
+
+@pytest.fixture(scope="session")
 def python():
     """python(*arguments): a fresh interpreter on the same birqa, as subprocess.CompletedProcess of text."""
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from birqa.pairing import IMAGE_SUFFIXES, Pair, PairingError, pair_inputs, read_pairs_csv
+from birqa.pairing import IMAGE_SUFFIXES, Pair, PairingError, list_pictures, pair_inputs, read_pairs_csv
 
 
 def touch(folder, *names):
@@ -176,3 +176,25 @@ def test_csv_missing_or_folder(tmp_path):
         read_pairs_csv(tmp_path / "gone.csv")
     with pytest.raises(PairingError, match="cannot be read"):
         read_pairs_csv(tmp_path)
+
+
+# Single pictures
+
+
+def test_files_and_folders_of_single_pictures(tmp_path):
+    for name in ("in/b.png", "in/a.jpg", "in/sub/c.WEBP", "in/.hidden.png", "in/note.txt", "odd.dat"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    found = list_pictures([tmp_path / "odd.dat", tmp_path / "in", tmp_path / "in/b.png"])
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == ["odd.dat", "in/a.jpg", "in/b.png", "in/sub/c.WEBP", "in/b.png"]
+    assert list_pictures([]) == []
+
+
+def test_missing_inputs_and_folders_without_pictures_are_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, message in (("gone.png", "does not exist: check the path"), ("empty", "holds no pictures")):
+        with pytest.raises(PairingError, match=message) as caught:
+            list_pictures([tmp_path / name])
+        assert str(tmp_path / name) in str(caught.value)

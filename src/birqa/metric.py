@@ -187,7 +187,9 @@ class NoReferenceMetric:
         return np.array(scores, np.float32)
 
     def batch(self, pictures: np.ndarray) -> np.ndarray:
-        """float32 (B, 3, H, W) in [0, 1], not checked -> float32 (B,): what certificates call many times."""
+        """float32 (B, 3, H, W) in [0, 1] -> float32 (B,): what certificates call many times. Only the size is
+        checked."""
+        _check_minimum(pictures.shape[2:])
         return self.engine.run(pictures)
 
     def _call_tensors(self, image: Any) -> "Tensor":

@@ -115,7 +115,7 @@ def load_model(folder: Path) -> Model:
             self_test=record["self_test"],
             interval=PredictionInterval.from_dict(record["interval"]) if "interval" in record else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path} is incomplete ({error}); fetch or train the model again.") from None
 
 

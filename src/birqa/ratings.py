@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +111,15 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
     if not pictures:
         raise ValueError(f"{path}: holds no pictures; add at least one row under the header.")
     return pictures
+
+
+def check_unit_range(rated: Sequence[RatedPair | RatedPicture]) -> None:
+    """Raises ValueError for ratings outside 0..1, the scale of scores."""
+    outside = [one.mos for one in rated if not 0 <= one.mos <= 1]
+    if outside:
+        raise ValueError(
+            f"{len(outside)} ratings are outside 0..1, for example {outside[0]:g}: rescale them, 1 is best."
+        )
 
 
 def is_judgement_table(path: Path) -> bool:

@@ -31,7 +31,7 @@ def find_model(name: str | Path, *kinds: Kind) -> Model:
     if model.kind not in kinds:
         raise ValueError(
             f"{model.name} {USE[model.kind]}, but what is needed {_any_of(USE[kind] for kind in kinds)}: "
-            f"use {_any_of(one.name for one in list_models(*kinds))}."
+            f"use {_any_of([*(one.name for one in list_models(*kinds)), 'a folder'])}."
         )
     return model
 

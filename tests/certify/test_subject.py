@@ -153,3 +153,36 @@ def test_metrics_of_files_cannot_be_smoothed(spec):
 def test_the_protocol_tells_metrics_apart(metric_of):
     assert isinstance(Blind(), module.NoReference)
     assert not isinstance(metric_of(), module.NoReference)
+
+
+def test_several_devices_score_as_one(blind):
+    alone = create_subject("blind", "none", device="cpu")
+    shared = create_subject("blind", "none", device="cpu,cpu,cpu")
+    for count in (1, 2, 4):
+        np.testing.assert_array_equal(shared.score(NOISY[:count]), alone.score(NOISY[:count]))
+    assert shared.metric == alone.metric
+    assert shared.made_with["device"] == "cpu,cpu,cpu"
+
+
+def test_a_metric_of_pyiqa_takes_the_place_of_ours(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    class Mean(torch.nn.Module):
+        metric_mode = "NR"
+
+        def forward(self, pictures):
+            return pictures.mean((1, 2, 3))[:, None]
+
+    class Compares(Mean):
+        metric_mode = "FR"
+
+    package = types.SimpleNamespace(
+        create_metric=lambda name, device: {"mean": Mean, "compares": Compares}[name]()
+    )
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.import_module", lambda name: package)
+    subject = create_subject("pyiqa:mean")
+    np.testing.assert_allclose(subject.score(NOISY), NOISY.clip(0, 1).mean((1, 2, 3)), rtol=1e-5)
+    assert (str(subject.metric), subject.denoiser, subject.limits) == ("pyiqa:mean", None, UNLIMITED)
+    with pytest.raises(ValueError, match="compares with a reference: give one with --ref"):
+        create_subject("pyiqa:compares")

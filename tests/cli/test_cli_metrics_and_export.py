@@ -13,16 +13,19 @@ def test_the_metrics_are_listed_with_their_meaning(cli):
     assert (answer.code, answer.err) == (0, "")
     assert [row["metric"] for row in rows] == birqa.list_metrics()
     for row in rows:
-        assert set(row) == {"metric", "default", "version", "range", "higher_is_better", "summary"}
+        assert set(row) == {"metric", "default", "version", "kind", "range", "higher_is_better", "summary"}
         assert (row["range"], row["higher_is_better"]) == ([0, 1], True)
-    assert [row["metric"] for row in rows if row["default"]] == ["birqa.kadid"]
+        assert row["kind"] in ("full-reference", "no-reference")
+    defaults = [row["metric"] for row in rows if row["default"]]
+    assert defaults == [name for name in birqa.list_metrics() if name in ("birqa.kadid", "blind.clive")]
 
 
 def test_the_table_of_metrics_marks_the_default(cli):
     lines = cli("metrics").out.splitlines()
     assert [line.split()[0] for line in lines] == birqa.list_metrics()
     assert "birqa.kadid (default)" in "\n".join(lines)
-    assert all("0..1, higher is better" in line for line in lines)
+    for line in lines:
+        assert "-reference, 0..1, higher is better" in line
 
 
 def test_export_writes_graphs_that_run_without_birqa(cli, tmp_path, tiny_model):
@@ -42,3 +45,7 @@ def test_export_refuses_what_it_cannot_write_or_find(refuses, tmp_path, tiny_mod
     refuses(str(tmp_path / "file"), "export", "-o", tmp_path / "file", "--metric", tiny_model)
     refuses("there is no metric 'nothing'", "export", "-o", tmp_path / "out", "--metric", "nothing")
     refuses("--out", "export", "--metric", tiny_model)
+
+
+def test_export_is_of_metrics_of_pairs(refuses, tmp_path, blind_model):
+    refuses("blind.tiny scores single pictures", "export", "-o", tmp_path / "out", "--metric", blind_model)

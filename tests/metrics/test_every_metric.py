@@ -14,9 +14,11 @@ from birqa.registry import find_model
 
 ENGINES = ["onnx", "torch"]
 EACH = [
-    pytest.param(name, engine, id=f"{name}-{engine}") for name in birqa.list_metrics() for engine in ENGINES
+    pytest.param(name, engine, id=f"{name}-{engine}")
+    for name in birqa.list_metrics("full-reference")
+    for engine in ENGINES
 ]
-EACH_METRIC = birqa.list_metrics()
+EACH_METRIC = birqa.list_metrics("full-reference")
 RNG = np.random.default_rng(1)
 
 each = pytest.mark.parametrize(("name", "engine"), EACH)

@@ -294,7 +294,7 @@ def test_every_packaged_model_is_complete():
     assert models
     for model in models:
         assert model.folder.name == model.name
-        assert find_model(model.name) == model
+        assert find_model(model.name, model.kind) == model
         record = json.loads((model.folder / "model.json").read_text())
         assert record["parameters"] == sum(value.size for value in model.tensors.values())
         assert all(np.isfinite(value).all() for value in model.tensors.values())

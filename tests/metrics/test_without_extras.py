@@ -3,6 +3,8 @@
 import pytest
 from PIL import Image
 
+import birqa
+
 # `None` in sys.modules makes an import fail as if the package were not installed.
 BLOCKED = """
 import sys
@@ -81,6 +83,31 @@ def test_the_command_line_scores_maps_and_lists_without_torch(without, files, tm
     assert f"{score}\t{out}\n" in done.stdout
 
 
+def test_single_pictures_are_scored_and_certified_without_torch(
+    without, files, tmp_path, blind_model, denoiser_model
+):
+    use = ["--metric", str(blind_model)]
+    rest = ["--denoiser", str(denoiser_model), "--samples", "20", "--confidence", "0.6", "--radius", "0.01"]
+    certificate = str(tmp_path / "certificate.json")
+    lines = [
+        ["blind", files[0], *use],
+        ["certify", files[0], *use, *rest, "-o", certificate],
+        ["verify", certificate, files[0], *use, *rest[:2], "--redraw", "2"],
+    ]
+    code = (
+        "import birqa.cli\n"
+        f"for line in {lines!r}:\n"
+        "    sys.argv = ['birqa', *line]\n"
+        "    try:\n        birqa.cli.run()\n"
+        "    except SystemExit as done:\n        print('exit', done.code or 0)\n"
+    )
+    done = without(TORCH, code)
+    assert (done.stderr, done.stdout.count("exit 0\n")) == ("", 3)
+    score = float(birqa.create_metric(blind_model, threads=1)(files[0])[0])
+    assert done.stdout.startswith(f"{score:.4f}\t{files[0]}\n")
+    assert "2 of 20 draws came out again" in done.stdout
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -106,6 +133,8 @@ def test_what_needs_torch_says_how_to_get_it(without, code):
         (["torch"], "birqa[torch]", ["score", "REF", "DIST", "--engine", "torch"]),
         (["torch"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
         (["onnx"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
+        (["torch"], "birqa[torch]", ["train-blind", "--data", "META", "--damaged", "META", "-o", "OUT"]),
+        (["torch"], "birqa[torch]", ["train-denoiser", "--data", "META", "-o", "OUT"]),
         (["torch"], "birqa[torch]", ["export", "-o", "OUT"]),
         (["onnx"], "birqa[torch]", ["export", "-o", "OUT"]),
         (["cv2"], "birqa[data]", ["data", "kadid", "OUT", "-o", "OUT", "--ratings", "META"]),

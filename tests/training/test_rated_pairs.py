@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.ratings import RatedPair, RatedPicture, check_unit_range, read_rated_pairs, read_rated_pictures
 
 
 @pytest.fixture
@@ -70,3 +72,48 @@ def test_a_table_without_rows_is_refused(table):
 def test_a_split_that_is_not_known_is_refused_instead_of_trained_on(table):
     with pytest.raises(ValueError, match=r"line 2: split='holdout' is not one of train, val, test"):
         read_rated_pairs(table("ref,dist,mos,split\na,b,0.5,holdout\n"))
+
+
+# Pictures without references
+
+
+def test_pictures_have_paths_relative_to_the_csv_and_are_for_training_unless_said(table):
+    path = table("split,mos,image,std\nTest,0.25,a.png,0.1\n,1,d/b.png,\n", "utf-8-sig")
+    pictures = read_rated_pictures(path)
+    assert [(one.image, one.mos, one.split) for one in pictures] == [
+        (path.parent / "a.png", 0.25, "test"),
+        (path.parent / "d" / "b.png", 1.0, "train"),
+    ]
+    assert pictures[0].std == 0.1
+    assert math.isnan(pictures[1].std)
+    assert read_rated_pictures(table("image,mos\nx.png,0.5\n"))[0].split == "train"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image\na.png\n", "the columns image and mos are needed; missing: mos"),
+        ("", "missing: image, mos"),
+        ("image,mos\n", "holds no pictures"),
+        ("image,mos\na.png,good\n", r"line 2: mos='good' is not a number"),
+        ("image,mos\na.png,1\nb.png,\n", r"line 3: mos='' is not a number"),
+        ("image,mos\na.png,nan\n", r"line 2: mos='nan' is not a number"),
+        ("image,mos\n,1\n", "line 2: it does not have one value for each column"),
+        ("image,mos\na.png,1,2\n", "line 2: it does not have one value for each column"),
+        ("image,mos,split\na.png,1,holdout\n", r"line 2: split='holdout' is not one of train, val, test"),
+    ],
+)
+def test_tables_of_pictures_that_cannot_be_read_are_refused(table, text, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_rated_pictures(table(text))
+    assert "ratings.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_ratings_of_training_lie_on_the_scale_of_scores(tmp_path):
+    def rated(*ratings):
+        return [RatedPicture(tmp_path / "a.png", mos, "train") for mos in ratings]
+
+    check_unit_range(rated(0, 0.5, 1))
+    with pytest.raises(ValueError, match=r"2 ratings are outside 0\.\.1, for example 55: rescale them"):
+        check_unit_range(rated(0.5, 55, -0.1))

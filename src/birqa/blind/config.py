@@ -3,9 +3,12 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from birqa.pyramid import MINIMUM_SIDE
+
 _SCALES = 3
 _COLOURS = 3
 _DIRECTIONS = 4
+_LEAST_SIDE = 16
 RESPONSES = {"normalised": 13, "product": 9, "deviation": 12, "gradient": 12, "laplacian": 12}
 """Bins of the histograms of each response, at each scale, of each colour; of products for each direction."""
 TONES = {"luma": 12, "saturation": 10, "largest": 8, "smallest": 8, "blue": 9, "red": 9}
@@ -18,6 +21,9 @@ HISTOGRAMS = (
     *TONES.values(),
 )
 """Sizes of the parts of what `birqa.blind.histograms.scene_histograms` gives, in their order."""
+
+LAYOUT_CELLS = 4
+"""Parts a side of `birqa.blind.layout.scene_layout`."""
 
 
 class _Stored:
@@ -49,9 +55,11 @@ class BlindConfig(_Stored):
     def __post_init__(self) -> None:
         if len(self.widths) < 2 or any(width < 1 for width in self.widths):
             raise ValueError(f"widths={self.widths} should be at least two numbers of channels.")
-        if self.shrink < 1 or self.supports < 0:
+        largest = MINIMUM_SIDE // _LEAST_SIDE
+        if not 1 <= self.shrink <= largest or self.supports < 0:
             raise ValueError(
-                f"shrink={self.shrink} should be at least 1 and supports={self.supports} not negative."
+                f"shrink={self.shrink} should be from 1 to {largest}, for the smallest pictures to leave "
+                f"{_LEAST_SIDE} pixels a side, and supports={self.supports} not negative."
             )
 
     @property
@@ -61,8 +69,8 @@ class BlindConfig(_Stored):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Sizes of the groups of statistics: the histograms', then mean and deviation of each stage."""
-        return HISTOGRAMS + tuple(width for width in self.widths for _ in range(2))
+        """Sizes of the groups of statistics: histograms, layout, then mean and deviation of each stage."""
+        return (*HISTOGRAMS, 2 * LAYOUT_CELLS**2, *tuple(width for width in self.widths for _ in range(2)))
 
     @property
     def multiple(self) -> int:
@@ -82,7 +90,12 @@ class DenoiserConfig(_Stored):
     """Deviations of the noise it was trained for, of samples in [0, 1]; it is not told which it meets."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) < 2 or self.fold < 1 or not 0 <= self.sigma[0] <= self.sigma[1]:
+        if (
+            len(self.widths) < 2
+            or self.fold < 1
+            or len(self.sigma) != 2
+            or not 0 <= self.sigma[0] <= self.sigma[1]
+        ):
             raise ValueError(
                 "a denoiser needs two widths or more, a fold of at least 1 and a rising range of sigma."
             )

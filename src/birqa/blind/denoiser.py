@@ -29,7 +29,9 @@ class Denoiser(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(coarse, 4 * fine, 1) for fine, coarse in pairwise(config.widths))
         self.decode = nn.ModuleList(_pair(width) for width in config.widths[:-1])
         self.last = nn.Conv2d(config.widths[0], channels, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
+        # At first nothing is taken for noise.
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, noisy: Tensor) -> Tensor:
         """RGB (N, 3, H, W) with noise, unclamped; sides are multiples of `config.multiple`."""

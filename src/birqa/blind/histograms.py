@@ -19,15 +19,15 @@ DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
     """Shares of triangular bins centred evenly from low to high, (N, C, H, W) -> (N, C * bins).
 
-    A bin is a second difference of means of hinges relu(t - k); the outer bins take what lies beyond.
+    A bin is a difference of means of ramps clamp(t - k, 0, 1), which leaves exactly 0 where nothing lies; the
+    outer bins take what lies beyond.
     """
-    placed = ((values - low) * ((bins - 1) / (high - low))).clamp(0, bins - 1)
+    placed = (values - low) * ((bins - 1) / (high - low))
     knots = torch.arange(bins - 1, device=values.device, dtype=values.dtype)[:, None, None]
-    hinges = F.relu(placed[:, :, None] - knots).mean((3, 4))
-    none = torch.zeros_like(hinges[:, :, :1])
-    ends = torch.cat([hinges[:, :, :1] + 1, hinges, none, none], dim=2)
-    shares = ends[:, :, :-2] - 2 * ends[:, :, 1:-1] + ends[:, :, 2:]
-    return shares.flatten(1)
+    above = (placed[:, :, None] - knots).clamp(0, 1).mean((3, 4))
+    none = torch.zeros_like(above[:, :, :1])
+    ends = torch.cat([none + 1, above, none], dim=2)
+    return (ends[:, :, :-1] - ends[:, :, 1:]).flatten(1)
 
 
 def scene_histograms(rgb: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ _SIGMA = 7 / 6
 # Half a grey level or so: where the picture is flat, its noise is not blown up.
 _FLOOR = 1 / 255
 _VARIANCE_FLOOR = 1e-5
+# About the middle of each channel's range squares round least, which bright flat parts would show.
+_MIDDLE = (0.5, 0.0, 0.0)
 
 
 _WEIGHTS = [exp(-(offset**2) / (2 * _SIGMA**2)) for offset in range(-_RADIUS, _RADIUS + 1)]
@@ -40,11 +42,13 @@ def opponent_colours(rgb: Tensor) -> Tensor:
 
 
 def local_statistics(planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Local mean, local deviation, and the samples normalised by them, each (N, C, H, W)."""
-    mean = local_mean(planes)
-    variance = F.relu(local_mean(planes * planes) - mean * mean)
+    """Luma and chroma -> local mean, local deviation, and the samples normalised by them, (N, 3, H, W)."""
+    middle = torch.tensor(_MIDDLE, dtype=planes.dtype, device=planes.device)[:, None, None]
+    centred = planes - middle
+    mean = local_mean(centred)
+    variance = F.relu(local_mean(centred * centred) - mean * mean)
     deviation = torch.sqrt(variance + _VARIANCE_FLOOR)
-    return mean, deviation, (planes - mean) / (deviation + _FLOOR)
+    return mean + middle, deviation, (centred - mean) / (deviation + _FLOOR)
 
 
 def scene_maps(rgb: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """The no-reference metric: statistics of one picture -> kernel regression on people's ratings.
 
-Half of the statistics are histograms of what natural scenes keep to. The others are means and deviations of
-the channels of a small convolutional network, which has learned to tell distortions and their strength on
-pictures whose damage is known. The regression says what people said of rated pictures that are alike in both.
+Most of the statistics are histograms of what natural scenes keep to; a few say where the picture is bright
+and has contrast. The others are means and deviations of the channels of a small convolutional network, which
+has learned to tell distortions and their strength on pictures whose damage is known. The regression says what
+people said of rated pictures that are alike in all of these.
 """
 
 from itertools import pairwise
@@ -10,40 +11,47 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from birqa.blind.config import BlindConfig
 from birqa.blind.histograms import scene_histograms
+from birqa.blind.layout import scene_layout
 from birqa.blind.maps import MAPS, scene_maps
 
 LIMIT = 4.0
 
 
-def _convolution(before: int, after: int, side: int = 3, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, after, side, stride=stride, padding=side // 2, bias=False), nn.BatchNorm2d(after)
-    )
+def _convolution(normalised: bool, before: int, after: int, side: int = 3, stride: int = 1) -> nn.Sequential:
+    plain = nn.Conv2d(before, after, side, stride=stride, padding=side // 2, bias=not normalised)
+    return nn.Sequential(plain, nn.BatchNorm2d(after)) if normalised else nn.Sequential(plain)
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + Conv3x3(relu(Conv3x3(x)))), normalised over batches."""
+    """relu(x + Conv3x3(relu(Conv3x3(x))))."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, normalised: bool, width: int) -> None:
         super().__init__()
-        self.first = _convolution(width, width)
-        self.second = _convolution(width, width)
+        self.first = _convolution(normalised, width, width)
+        self.second = _convolution(normalised, width, width)
 
     def forward(self, features: Tensor) -> Tensor:
         return F.relu(features + self.second(F.relu(self.first(features))))
 
 
 class Statistics(nn.Module):
-    """Maps of a picture -> means and deviations of the channels of every stage."""
+    """Maps of a picture -> means and deviations of the channels of every stage.
 
-    def __init__(self, config: BlindConfig) -> None:
+    While it learns, its convolutions are `normalised` over batches; `folded` gives the same without.
+    """
+
+    def __init__(self, config: BlindConfig, normalised: bool = False) -> None:
         super().__init__()
-        self.stem = _convolution(MAPS, config.widths[0], side=5, stride=2)
+        self.config, self.normalised = config, normalised
+        self.stem = _convolution(normalised, MAPS, config.widths[0], side=5, stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(_convolution(before, after, stride=2), nn.ReLU(), ResidualBlock(after))
+            nn.Sequential(
+                _convolution(normalised, before, after, stride=2), nn.ReLU(), ResidualBlock(normalised, after)
+            )
             for before, after in pairwise(config.widths)
         )
 
@@ -56,6 +64,16 @@ class Statistics(nn.Module):
             pooled += _mean_and_deviation(features)
         return torch.cat(pooled, dim=1)
 
+    def folded(self) -> "Statistics":
+        """The same function with every normalisation folded into its convolution, in evaluation mode."""
+        plain = Statistics(self.config)
+        normalised = (part for part in self.modules() if isinstance(part, nn.BatchNorm2d))
+        learned = (part for part in self.modules() if isinstance(part, nn.Conv2d))
+        convolutions = (part for part in plain.modules() if isinstance(part, nn.Conv2d))
+        for target, source, norm in zip(convolutions, learned, normalised, strict=True):
+            target.load_state_dict(fuse_conv_bn_eval(source.eval(), norm.eval()).state_dict())
+        return plain.eval()
+
 
 def _mean_and_deviation(features: Tensor) -> tuple[Tensor, Tensor]:
     mean = features.mean((2, 3))
@@ -63,17 +81,25 @@ def _mean_and_deviation(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.sqrt(variance + 1e-6)
 
 
+def matern(distance: Tensor) -> Tensor:
+    """(1 + r) exp(-r), r = sqrt(3 d), of squared distances d >= 0: the Matern kernel of order 3/2."""
+    # Just above zero, where the root has no slope.
+    root = torch.sqrt(3 * distance + 1e-8)
+    return (1 + root) * torch.exp(-root)
+
+
 class KernelRegression(nn.Module):
-    """score = bias + sum_i c_i exp(-|z - z_i|^2), z = clamp((f - centre) * scale, +-limit).
+    """score = bias + sum_i c_i m(|z - z_i|^2), z = clamp((f - centre) * scale, +-limit), m: `matern`.
 
     The z_i are those of the rated pictures; `scale` holds each statistic's deviation and the weight that the
-    kernel gives to it. Fitted by `birqa.blind.regression`.
+    kernel gives to it, `squares` the |z_i|^2. Fitted by `birqa.blind.regression`.
     """
 
     centre: Tensor
     scale: Tensor
     limit: Tensor
     supports: Tensor
+    squares: Tensor
     coefficients: Tensor
     bias: Tensor
 
@@ -83,6 +109,7 @@ class KernelRegression(nn.Module):
         self.register_buffer("scale", torch.zeros(features))
         self.register_buffer("limit", torch.zeros(features))
         self.register_buffer("supports", torch.zeros(supports, features))
+        self.register_buffer("squares", torch.zeros(supports))
         self.register_buffer("coefficients", torch.zeros(supports))
         self.register_buffer("bias", torch.zeros(()))
 
@@ -90,9 +117,9 @@ class KernelRegression(nn.Module):
         """(N, features) -> (N,), of any size."""
         placed = (statistics - self.centre) * self.scale
         placed = torch.maximum(torch.minimum(placed, self.limit), -self.limit)
-        squares = placed.square().sum(1, keepdim=True) + self.supports.square().sum(1)
+        squares = placed.square().sum(1, keepdim=True) + self.squares
         distance = F.relu(squares - 2 * torch.matmul(placed, self.supports.T))
-        return torch.matmul(torch.exp(-distance), self.coefficients) + self.bias
+        return torch.matmul(matern(distance), self.coefficients) + self.bias
 
 
 class Blind(nn.Module):
@@ -107,7 +134,7 @@ class Blind(nn.Module):
     def describe(self, rgb: Tensor) -> Tensor:
         """All statistics of pictures as `forward` takes them, (N, sum(config.groups))."""
         small = F.avg_pool2d(rgb, self.config.shrink)
-        return torch.cat([scene_histograms(small), self.statistics(small)], dim=1)
+        return torch.cat([scene_histograms(small), scene_layout(small), self.statistics(small)], dim=1)
 
     def forward(self, rgb: Tensor) -> Tensor:
         """RGB (N, 3, H, W) in [0, 1], sides multiples of `config.multiple` -> (N,)."""

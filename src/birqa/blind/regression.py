@@ -1,8 +1,8 @@
 """Kernel regression of ratings on statistics of pictures: a Gaussian process, fitted by leave-one-out.
 
-    k(z, z') = a exp(-sum_g w_g |z_g - z'_g|^2 / size_g) + noise,  g: groups of statistics, standardised
+    k(z, z') = a m(sum_g w_g |z_g - z'_g|^2 / size_g) + noise,  g: groups of statistics, standardised
 
-a, the noise and the w_g are those under which each rated picture is best predicted by all the others, in log
+m is the Matern kernel of order 3/2; a, the noise and the w_g are those under which each rated picture is best predicted by all the others, in log
 probability. Source: Rasmussen and Williams, "Gaussian processes for machine learning", 2006, section 5.4.2.
 """
 
@@ -12,7 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from birqa.blind.network import LIMIT, KernelRegression
+from birqa.blind.network import LIMIT, KernelRegression, matern
+
+LEAST_SPREAD = 1e-3
+"""Below it a statistic is the rounding of bins that hardly a picture fills, and differs between engines."""
 
 
 def fit_regression(
@@ -24,15 +27,20 @@ def fit_regression(
 ) -> KernelRegression:
     """statistics (N, F), ratings (N,) in 0..1, groups: sizes that sum to F. The same data give the same fit.
 
-    Raises ValueError where sizes do not sum to F, or there are fewer than 10 rated pictures.
+    Raises ValueError where sizes do not sum to F, there are fewer than 10 rated pictures, all are rated
+    alike, or a value is not finite.
     """
     count, features = statistics.shape
     if sum(groups) != features:
         raise ValueError(f"groups of {sum(groups)} statistics do not fit the {features} that there are.")
     if count < 10:
         raise ValueError(f"{count} rated pictures are too few to learn from: give at least 10.")
+    if not (torch.isfinite(statistics).all() and torch.isfinite(ratings).all()):
+        raise ValueError("some statistics or ratings are not finite: leave these pictures out.")
+    if ratings.min() == ratings.max():
+        raise ValueError(f"all ratings are {float(ratings[0]):g}: there is nothing to learn from them.")
     statistics, ratings = statistics.detach().double(), ratings.detach().double()
-    centre, spread = statistics.mean(0), statistics.std(0) + 1e-6
+    centre, spread = statistics.mean(0), statistics.std(0).clamp(min=LEAST_SPREAD)
     placed = ((statistics - centre) / spread).clamp(-LIMIT, LIMIT)
     parts = placed.split(list(groups), dim=1)
     distances = torch.stack([squared_distances(part, part) / part.shape[1] for part in parts]).float()
@@ -72,6 +80,7 @@ def fit_regression(
         fitted.scale.copy_(weight / spread)
         fitted.limit.copy_(LIMIT * weight)
         fitted.supports.copy_(placed * weight)
+        fitted.squares.copy_(fitted.supports.square().sum(1))
         fitted.coefficients.copy_(coefficients)
         fitted.bias.copy_(bias)
     return fitted
@@ -84,5 +93,5 @@ def squared_distances(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _kernel(distances: Tensor, log_weights: Tensor, log_noise: Tensor, log_size: Tensor) -> Tensor:
-    alike = torch.exp(-torch.einsum("g,gij->ij", log_weights.exp(), distances))
+    alike = matern(torch.einsum("g,gij->ij", log_weights.exp(), distances))
     return log_size.exp() * alike + log_noise.exp() * torch.eye(len(alike))

@@ -3,7 +3,8 @@
 import importlib
 import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -62,19 +63,31 @@ def create_subject(
     Args:
         metric: name, name.tag or folder; default "blind", or "birqa" with a reference. Or
             "python:package.module:name", a function of pictures (B, 3, H, W) in [0, 1] that gives scores
-            (B,); with a reference, any spec of `birqa.evaluation.peers` that scores arrays.
+            (B,), or "pyiqa:name", a no-reference metric of that package; with a reference, any spec of
+            `birqa.evaluation.peers` that scores arrays.
         denoiser: name.tag or folder, "none", or None for what suits the metric: `DENOISER` for a no-reference
             metric of birqa, none for others.
         ref: the reference (H, W, 3), uint8 or float in [0, 1], for full-reference metrics.
         ref_file: its name, for people.
+        device: for torch; several, joined by commas ("cuda:0,cuda:1"), share each batch.
 
     Raises ValueError for what is not known or does not go together; ImportError for a missing package.
     """
+    if device is not None and "," in device:
+        return _shared_out(
+            [
+                create_subject(
+                    metric, denoiser, ref, ref_file=ref_file, engine=engine, device=one, threads=threads
+                )
+                for one in device.split(",")
+            ],
+            device,
+        )
     spec = metric if metric is not None else "blind" if ref is None else "birqa"
     made_with = {"birqa": __version__, "numpy": np.__version__}
     if isinstance(spec, str) and ":" in spec and not Path(spec).is_dir():
         part, limits, suits = Part(spec, "", None), UNLIMITED, "none"
-        scored = _function(spec) if ref is None else _peer(spec, ref)
+        scored = _peer(spec, ref) if ref is not None else _function(spec, device or "cpu")
     else:
         from birqa.metric import create_metric
 
@@ -104,6 +117,19 @@ def create_subject(
     )
 
 
+def _shared_out(subjects: list[Subject], device: str) -> Subject:
+    """The same subject on several devices, each of which scores a part of every batch at the same time."""
+
+    def score(noisy: NDArray[np.float32]) -> NDArray[np.generic]:
+        parts = [part for part in np.array_split(noisy, len(subjects)) if len(part)]
+        with ThreadPoolExecutor(len(parts)) as devices:
+            scores = devices.map(lambda one: one[0].score(one[1]), zip(subjects, parts, strict=False))
+            return np.concatenate(list(scores))
+
+    made_with = subjects[0].made_with | {"device": device}
+    return replace(subjects[0], score=score, made_with=made_with)
+
+
 def _part(model: Any) -> Part:
     return Part(model.name, model.version, model.sha256[WEIGHTS_FILE])
 
@@ -123,8 +149,10 @@ def _own(metric: Any, ref: NDArray[np.generic] | None) -> tuple[Score, str]:
     return _one_by_one(lambda dist: float(metric(dist, ref)[0])), "none"
 
 
-def _function(spec: str) -> Score:
+def _function(spec: str, device: str) -> Score:
     kind, _, rest = spec.partition(":")
+    if kind == "pyiqa":
+        return _pyiqa(rest, device)
     module, _, name = rest.partition(":")
     function = getattr(importlib.import_module(module), name, None) if kind == "python" and name else None
     if not callable(function):
@@ -133,6 +161,22 @@ def _function(spec: str) -> Score:
             "function of pictures (B, 3, H, W) in [0, 1]."
         )
     return lambda pictures: np.asarray(function(pictures)).reshape(-1)
+
+
+def _pyiqa(name: str, device: str) -> Score:
+    from birqa.evaluation.peers import pyiqa_metric
+
+    metric = pyiqa_metric(name, device=device)
+    if getattr(metric, "metric_mode", "NR") != "NR":
+        raise ValueError(f"pyiqa:{name} compares with a reference: give one with --ref.")
+    import torch
+
+    def score(pictures: NDArray[np.float32]) -> NDArray[np.generic]:
+        with torch.no_grad():
+            scores: NDArray[np.generic] = metric(torch.from_numpy(pictures).to(device)).cpu().numpy()
+        return scores.reshape(-1)
+
+    return score
 
 
 def _peer(spec: str, ref: NDArray[np.generic]) -> Score:

@@ -53,7 +53,7 @@ def command(
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")
-        parts = replace(parts, network=model.config)
+        parts = replace(parts, network=replace(model.config, sigma=parts.network.sigma))
         weights, origin = load_single(model).state_dict(), f"{model.name} {model.version} {model.fingerprint}"
     run = train_denoiser(parts.network, parts.training, parts.schedule, pictures, out, scored, weights)
     trained = cast(Denoiser, run.run(lambda entry: print(json.dumps(entry), flush=True)))

@@ -71,9 +71,9 @@ def load_peer(spec: str, threads: int | None = None) -> Peer:
 
 
 def _own(name: str, threads: int | None) -> tuple[Score, bool]:
-    from birqa.metric import create_metric
+    from birqa.metric import create_full_reference
 
-    metric = create_metric(name, threads=threads)
+    metric = create_full_reference(name, threads=threads)
     return lambda dist, ref, pair: float(metric(dist, ref)[0]), True
 
 

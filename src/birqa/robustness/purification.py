@@ -8,7 +8,9 @@ and an attacker who changes it meets another draw at every step.
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from math import radians
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +20,11 @@ from torch.nn import functional as F
 
 from birqa.attacks.base import Metric, generators
 from birqa.attacks.subjects import Subject
+from birqa.blind.denoiser import Denoiser
+from birqa.engines.torch import load_single
+from birqa.registry import find_model
 
+PURIFYING_NOISE = 0.1
 Purifier = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(dist, ref), (N, 3, H, W) in [0, 1] -> the same two, purified; gradients flow."""
 
@@ -95,6 +101,26 @@ def blur(dist: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
     return first, second
 
 
+def denoise(dist: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+    """The same noise on both, of deviation 0.1, taken off by `denoiser.blind`. It stands in for DiffPure, a
+    diffusion model; ours is a small U-Net."""
+    drawn = [torch.randn(dist.shape[1:], generator=one) for one in generators(dist, 3)]
+    noise = PURIFYING_NOISE * torch.stack(drawn).to(dist)
+    denoiser = _denoiser(str(dist.device))
+    height, width = dist.shape[-2:]
+    down, right = (-side % denoiser.config.multiple for side in (height, width))
+    first, second = (
+        denoiser(F.pad(x + noise, (0, right, 0, down), mode="replicate"))[..., :height, :width]
+        for x in (dist, ref)
+    )
+    return first, second
+
+
+@cache
+def _denoiser(device: str) -> Denoiser:
+    return cast(Denoiser, load_single(find_model("denoiser.blind", "denoiser"), device))
+
+
 PURIFIERS: dict[str, Purifier] = {
     "flip": flip,
     "rotate": rotate,
@@ -102,6 +128,7 @@ PURIFIERS: dict[str, Purifier] = {
     "crop": crop,
     "jpeg": jpeg,
     "blur": blur,
+    "denoise": denoise,
 }
 
 

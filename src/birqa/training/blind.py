@@ -5,6 +5,7 @@ it has learned are statistics that distortions change; `birqa.blind.regression` 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -22,7 +23,8 @@ from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image
-from birqa.ratings import RatedPair, RatedPicture
+from birqa.pyramid import MINIMUM_SIDE
+from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.recipes import Recipe
 
@@ -69,7 +71,7 @@ class Pretext(nn.Module):
 
     def __init__(self, config: BlindConfig, hidden: int, types: int, levels: int) -> None:
         super().__init__()
-        self.statistics = Statistics(config)
+        self.statistics = Statistics(config, normalised=True)
         self.hidden = nn.Linear(config.learned, hidden)
         self.to_rating = nn.Linear(hidden, 1)
         self.to_type = nn.Linear(hidden, types)
@@ -85,12 +87,13 @@ def pretrain(
 ) -> Descent[Damaged]:
     """A run over the distorted pictures of `pairs`, all of one size; `run()` gives a `Pretext`.
 
-    Raises ValueError where pairs have no type or level, or pictures differ in size.
+    Raises ValueError where pairs have no type or level, ratings are outside 0..1, or pictures differ in size.
     """
-    if training.crop % network.shrink:
+    if training.crop < 1 or training.crop % network.shrink:
         raise ValueError(f"crop={training.crop} should be a multiple of shrink={network.shrink}.")
     if not pairs or not all(pair.type and pair.level for pair in pairs):
         raise ValueError("every pair must have a type and a level, as `birqa data kadid` writes them.")
+    check_unit_range(pairs)
     types, type_of = np.unique([pair.type for pair in pairs], return_inverse=True)
     levels, level_of = np.unique([pair.level for pair in pairs], return_inverse=True)
     ratings = np.array([pair.mos for pair in pairs], np.float32)
@@ -143,8 +146,10 @@ def fit_blind(
 ) -> tuple[Blind, dict[str, float]]:
     """The metric of what `pretext` has learned and the ratings of all pictures but those of split test.
 
-    Gives it with its agreement on the test pictures, empty where there are none.
+    Gives it with its agreement on the test pictures, empty where there are too few. Raises ValueError for
+    ratings outside 0..1, and for pictures that are too small.
     """
+    check_unit_range(pictures)
     described = describe_pictures(network, pretext, [picture.image for picture in pictures], progress)
     ratings = torch.tensor([picture.mos for picture in pictures])
     held_out = torch.tensor([picture.split == "test" for picture in pictures])
@@ -152,10 +157,12 @@ def fit_blind(
     measured = {}
     if held_out.any():
         scores = model(described[held_out]).clamp(0, 1)
-        agreement = correlate(scores.tolist(), ratings[held_out].tolist())
-        measured = {"pictures": int(held_out.sum()), "srocc": agreement.srocc, "plcc": agreement.plcc}
+        # Too few pictures, or all alike: nothing to say is no reason to stop.
+        with suppress(ValueError):
+            agreement = correlate(scores.tolist(), ratings[held_out].tolist())
+            measured = {"pictures": int(held_out.sum()), "srocc": agreement.srocc, "plcc": agreement.plcc}
     blind = Blind(replace(network, supports=len(model.supports)))
-    blind.statistics.load_state_dict(cast(Pretext, pretext).statistics.state_dict())
+    blind.statistics = cast(Pretext, pretext).statistics.folded()
     blind.regression = model
     return blind.eval(), measured
 
@@ -169,12 +176,15 @@ def describe_pictures(
 ) -> Tensor:
     """Statistics of whole pictures, (N, sum(network.groups))."""
     blind = Blind(replace(network, supports=0))
-    blind.statistics.load_state_dict(cast(Pretext, pretext).statistics.state_dict())
+    blind.statistics = cast(Pretext, pretext).statistics.folded()
     blind.eval()
     described = []
     for done, file in enumerate(files):
         progress(done, len(files))
-        planes = pad_to(to_planes(load_image(file)), network.multiple)
+        picture = load_image(file)
+        if min(picture.shape[:2]) < MINIMUM_SIDE:
+            raise ValueError(f"{file} is too small: each side must be at least {MINIMUM_SIDE} pixels.")
+        planes = pad_to(to_planes(picture), network.multiple)
         described.append(blind.describe(torch.from_numpy(planes))[0])
     progress(len(files), len(files))
     return torch.stack(described)

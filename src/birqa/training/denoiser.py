@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
 from birqa.images import load_image
-from birqa.ratings import RatedPicture
+from birqa.ratings import RatedPicture, check_unit_range
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.recipes import Recipe
 
@@ -77,15 +77,22 @@ def train_denoiser(
     """A run on crops of `pictures` under noise of every strength in `network.sigma`.
 
     `metric` takes (N, 3, h, w) in [0, 1] and gives (N,); needed where order or score have a weight. `start`
-    gives the first weights. Raises ValueError where it is missing, or a picture is smaller than the crop.
+    gives the first weights. Raises ValueError where it is missing, ratings are outside 0..1, or a picture
+    does not suit the crop.
     """
     if training.asks_metric and metric is None:
         raise ValueError("rank_weight and target_weight need a metric.")
-    if training.crop % network.multiple:
+    if training.crop < 0 or training.crop % network.multiple:
         raise ValueError(f"crop={training.crop} should be a multiple of {network.multiple}.")
     if not pictures:
         raise ValueError("there are no pictures to train on.")
+    check_unit_range(pictures)
     loaded = [_eight_bit(picture.image, training.crop) for picture in pictures]
+    sizes = {picture.shape[:2] for picture in loaded}
+    if not training.crop and (len(sizes) > 1 or any(side % network.multiple for side in min(sizes))):
+        raise ValueError(
+            f"whole pictures must have one size, its sides multiples of {network.multiple}: set `crop`."
+        )
     ratings = np.array([picture.mos for picture in pictures], np.float32)
 
     def draw(step: int) -> Noisy:

@@ -32,6 +32,8 @@ def read_parts(path: Path | None, defaults: AnyRecipe, steps: int | None = None)
     for part, values in (read_object(path) if path else {}).items():
         if part not in {one.name for one in fields(defaults)}:
             raise ValueError(f"{path}: there is no part {part!r}; use network, training and schedule.")
+        if not isinstance(values, dict):
+            raise ValueError(f"{path}: part {part!r} should be a JSON object.")
         known = getattr(defaults, part)
         names = {one.name for one in fields(known)}
         for name, value in values.items():
@@ -39,7 +41,7 @@ def read_parts(path: Path | None, defaults: AnyRecipe, steps: int | None = None)
             wanted = (int, float) if isinstance(default, float) else type(default)
             if name not in names:
                 raise ValueError(f"{path}: {part} has no field {name!r}; it has {', '.join(sorted(names))}.")
-            if isinstance(default, tuple):
+            if isinstance(default, tuple) and isinstance(value, list):
                 values[name] = tuple(value)
             elif default is not None and not isinstance(value, wanted):
                 raise ValueError(f"{path}: {part}.{name}={value!r} should be like {default!r}.")

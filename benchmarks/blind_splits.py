@@ -1,0 +1,86 @@
+"""The no-reference metric on ten random 80/20 splits of LIVE In the Wild.
+
+The statistics of the shipped weights, which were learned without a single rating of these pictures, stay as
+they are; the kernel regression is fitted anew to each training part. Splits are those of blind_baselines.py.
+
+    python benchmarks/blind_splits.py build/sets/clive.csv --out benchmarks/results/blind-splits.json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from birqa.blind.network import Blind
+from birqa.blind.regression import fit_regression
+from birqa.blind.splits import eighty_twenty
+from birqa.engines.single import pad_to, to_planes
+from birqa.engines.torch import load_single
+from birqa.evaluation.correlation import correlate
+from birqa.files import replacing
+from birqa.images import load_image
+from birqa.ratings import read_rated_pictures
+from birqa.registry import find_model
+
+SAME = [("246", "333")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path, help="CSV with image,mos; its splits are not used")
+    parser.add_argument("--metric", default="blind")
+    parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+
+    model = find_model(options.metric, "no-reference")
+    module = load_single(model)
+    assert isinstance(module, Blind)
+    pictures = read_rated_pictures(options.data)
+    described = []
+    with torch.no_grad():
+        for done, picture in enumerate(pictures, 1):
+            planes = pad_to(to_planes(load_image(picture.image)), model.config.multiple)
+            described.append(module.describe(torch.from_numpy(planes))[0])
+            print(f"{done} of {len(pictures)}", file=sys.stderr, end="\r")
+    statistics = torch.stack(described)
+    ratings = torch.tensor([picture.mos for picture in pictures])
+    names = [picture.image.stem for picture in pictures]
+    parts = np.cumsum([0, *model.config.groups])
+    learned = len(model.config.groups) - 2 * len(model.config.widths)
+    kinds = {
+        "blind": range(len(model.config.groups)),
+        "analytic statistics only": range(learned),
+        "learned statistics only": range(learned, len(model.config.groups)),
+    }
+    results = {}
+    for kind, groups in kinds.items():
+        columns = np.concatenate([np.arange(parts[group], parts[group + 1]) for group in groups])
+        sizes = [model.config.groups[group] for group in groups]
+        rows = []
+        for seed in range(options.splits):
+            train, test = eighty_twenty(names, seed, SAME)
+            fitted = fit_regression(statistics[train][:, columns], ratings[train], sizes)
+            scores = fitted(statistics[test][:, columns]).clamp(0, 1)
+            agreement = correlate(scores.tolist(), ratings[test].tolist())
+            rows.append({"seed": seed, "srocc": agreement.srocc, "plcc": agreement.plcc})
+            print(kind, rows[-1], file=sys.stderr)
+        results[kind] = rows
+    record = {
+        "command": "python benchmarks/blind_splits.py " + " ".join(sys.argv[1:]),
+        "metric": model.name,
+        "version": model.version,
+        "weights": model.fingerprint,
+        "results": results,
+    }
+    with replacing(options.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for kind, rows in results.items():
+        print(kind, *(round(float(np.median([row[name] for row in rows])), 4) for name in ("srocc", "plcc")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Four ways to certify a blind score, side by side, and an attack on what they certify.
+
+MS: median smoothing of the metric alone. DMS: behind a denoiser trained by squared error. DMS+rank: behind
+one trained by order and score as well. Classes: quantised classification smoothing of the metric alone, the
+earlier method. Accuracy: the smoothed score of whole test pictures against ratings. Width: the certified
+interval at each radius, on the middle of some test pictures, relative to how clean scores spread. Attack:
+signed gradients, averaged over noise, changed in whole levels within the radius; the smoothed score of the
+attacked picture is compared with the certificate of the clean one.
+
+    python benchmarks/certificates.py build/sets/clive.csv --cache runs/certificates.jsonl --out FILE
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from birqa.certify.classification import Classification, classify
+from birqa.certify.noise import Noise
+from birqa.certify.smoothed import score_draws
+from birqa.certify.smoothing import find_ranks, quantile_score
+from birqa.certify.subject import Subject, create_subject
+from birqa.evaluation.agreement import study_agreement
+from birqa.files import KeptResults, replacing
+from birqa.images import load_image
+from birqa.ratings import RatedPicture, read_rated_pictures
+from birqa.workers import start_workers
+
+RADII = (0.05, 0.1, 0.25, 0.5, 1.0)
+ALPHA = 0.001
+RESAMPLES = 1000
+ORDER = ("DMS+rank", "DMS", "MS", "classes", "clean")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Draws 0..count of one picture; with `crop` only its middle. sigma 0: the score of the clean picture."""
+
+    denoiser: str
+    sigma: float
+    image: str
+    crop: int
+    count: int
+
+    @property
+    def key(self) -> str:
+        return json.dumps([*_identity(self.denoiser), *vars(self).values()])
+
+
+@cache
+def _subject(denoiser: str) -> Subject:
+    return create_subject("blind", denoiser, threads=1)
+
+
+@cache
+def _identity(denoiser: str) -> tuple[str, str]:
+    subject = _subject(denoiser)
+    return str(subject.metric.weights)[:12], str(subject.denoiser.weights)[:12] if subject.denoiser else ""
+
+
+def middle(picture: np.ndarray, side: int) -> np.ndarray:
+    if not side:
+        return picture
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
+
+def work(task: Task) -> list[float]:
+    picture = middle(load_image(task.image), task.crop)
+    subject = _subject(task.denoiser)
+    if not task.sigma:
+        planes = picture.transpose(2, 0, 1)[None].astype(np.float32) / 255
+        return [float(subject.score(planes)[0])]
+    # One seed for all: methods meet the same noise.
+    noise = Noise("discrete", task.sigma, seed=2026)
+    scores = score_draws(subject.score, picture, noise, range(task.count), memory=2**27)
+    return [round(float(score), 6) for score in scores]
+
+
+def run(tasks: list[Task], kept: KeptResults[list[float]], workers: int) -> dict[Task, np.ndarray]:
+    todo = [task for task in tasks if task.key not in kept.kept]
+    with start_workers(workers, nothing_to_prepare) as pool:
+        for done, (task, scores) in enumerate(zip(todo, pool.map(work, todo), strict=True), 1):
+            kept.add({task.key: scores})
+            print(f"{done} of {len(todo)}", file=sys.stderr, end="\r" if done < len(todo) else "\n")
+    return {task: np.array(kept.kept[task.key]) for task in tasks}
+
+
+def nothing_to_prepare() -> None:
+    """Workers need nothing beforehand."""
+
+
+def accuracy(scores: dict[str, np.ndarray], pictures: list[RatedPicture]) -> dict[str, Any]:
+    """SROCC and PLCC of each method with intervals, and how far the first is ahead in SROCC."""
+    names = [one.image.name for one in pictures]
+    columns = {name: values.tolist() for name, values in scores.items()}
+    study = study_agreement(columns, [one.mos for one in pictures], names, resamples=RESAMPLES)
+    table: dict[str, Any] = {one.metric: one.to_dict() for one in study.agreements}
+    for difference in study.differences:
+        table[difference.other]["first minus this"] = difference.to_dict()
+    return table
+
+
+def widths(draws: list[np.ndarray], sigma: float, spread: float) -> dict[str, Any]:
+    """By radius: mean width of the certified interval over the spread, and the share that is certified."""
+    table = {}
+    for radius in RADII:
+        ranks = find_ranks(len(draws[0]), sigma, radius, ALPHA)
+        ends = [ranks.interval(one) for one in draws]
+        reached = ranks.lower is not None and ranks.upper is not None
+        table[str(radius)] = {
+            "width": float(np.mean([high - low for low, high in ends])) / spread,
+            "certified": 1.0 if reached else 0.0,
+        }
+    return table
+
+
+def class_widths(draws: list[np.ndarray], sigma: float, spread: float) -> dict[str, Any]:
+    table = {}
+    for radius in RADII:
+        found = [classify(one, sigma, radius, ALPHA) for one in draws]
+        table[str(radius)] = {
+            "width": float(np.mean([one.high - one.low for one in found])) / spread,
+            "certified": float(np.mean([one.certified for one in found])),
+        }
+    return table
+
+
+def most_frequent(scores: np.ndarray) -> float:
+    """The middle of the bin that most draws fall into: what classification smoothing gives as a score."""
+    settings = Classification()
+    low, high = settings.edges(int(np.bincount(settings.bin_of(scores)).argmax()))
+    return (low + high) / 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
+    parser.add_argument("--mse", required=True, help="the denoiser trained by squared error alone")
+    parser.add_argument("--rank", default="denoiser.blind", help="the one trained by order and score too")
+    parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.5])
+    parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
+    parser.add_argument("--samples", type=int, default=1000, help="for certificates")
+    parser.add_argument("--pictures", type=int, default=16, help="how many are certified")
+    parser.add_argument("--crop", type=int, default=224, help="middle of those that are certified")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+
+    test = [one for one in read_rated_pictures(options.data) if one.split == "test"]
+    chosen = np.random.default_rng(0).permutation(len(test))[: options.pictures]
+    some = [test[index] for index in sorted(chosen)]
+    methods = {"MS": "none", "DMS": options.mse, "DMS+rank": options.rank}
+    kept: KeptResults[list[float]] = KeptResults(options.cache)
+
+    def tasks(denoiser: str, sigma: float, pictures: list[RatedPicture], crop: int, count: int) -> list[Task]:
+        return [Task(denoiser, sigma, str(one.image), crop, count) for one in pictures]
+
+    everything = tasks("none", 0, test, 0, 1)
+    for sigma in options.sigma:
+        for denoiser in methods.values():
+            everything += tasks(denoiser, sigma, test, 0, options.draws)
+            everything += tasks(denoiser, sigma, some, options.crop, options.samples)
+    results = run(everything, kept, options.workers)
+
+    clean = np.array([results[task][0] for task in tasks("none", 0, test, 0, 1)])
+    spread = float(clean.std())
+    record: dict[str, Any] = {
+        "command": "python benchmarks/certificates.py " + " ".join(sys.argv[1:]),
+        "weights": {name: _identity(denoiser) for name, denoiser in methods.items()},
+        "test_pictures": len(test),
+        "draws": options.draws,
+        "certified_pictures": len(some),
+        "crop": options.crop,
+        "samples": options.samples,
+        "alpha": ALPHA,
+        "spread": spread,
+        "sigma": {},
+    }
+    for sigma in options.sigma:
+        smoothed, certified = {"clean": clean}, {}
+        for name, denoiser in methods.items():
+            whole = tasks(denoiser, sigma, test, 0, options.draws)
+            smoothed[name] = np.array([quantile_score(results[task]) for task in whole])
+            parts = [results[task] for task in tasks(denoiser, sigma, some, options.crop, options.samples)]
+            certified[name] = widths(parts, sigma, spread)
+            if name == "MS":
+                certified["classes"] = class_widths(parts, sigma, spread)
+                smoothed["classes"] = np.array([most_frequent(results[task]) for task in whole])
+        record["sigma"][str(sigma)] = {
+            "accuracy": accuracy({name: smoothed[name] for name in ORDER}, test),
+            "widths": certified,
+        }
+    with replacing(options.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Training of the no-reference metric on a handful of made pictures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import pearsonr, spearmanr
+
+from birqa.blind.config import BlindConfig
+from birqa.images import load_image
+from birqa.ratings import RatedPair, RatedPicture
+from birqa.training.blind import BlindTraining, describe_pictures, fit_blind, pretrain, shrunk_pictures
+from birqa.training.descent import Schedule
+
+NETWORK = BlindConfig(widths=(4, 6))
+TRAINING = BlindTraining(batch=8, crop=48, hidden=8)
+SCHEDULE = Schedule(steps=3, learning_rate=1e-2, warmup=1, checkpoint_every=1)
+
+
+@pytest.fixture(scope="module")
+def damaged(scenes, tmp_path_factory):
+    """Four pictures, each under three strengths of noise and of darkening."""
+    folder, rng = tmp_path_factory.mktemp("damaged"), np.random.default_rng(0)
+    pairs = []
+    for number, picture in enumerate(scenes[:4]):
+        for level in (1, 2, 3):
+            noisy = picture + 20 * level * rng.standard_normal(picture.shape)
+            for kind, pixels in (("noise", noisy), ("dark", picture * (1 - 0.25 * level))):
+                path = folder / f"{number}-{kind}-{level}.png"
+                Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+                pairs.append(RatedPair(path, path, 1 - 0.3 * level, "train", kind, str(level)))
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def rated(scenes, tmp_path_factory):
+    """The made pictures, rated worse with their noise; every fourth is for testing."""
+    folder, pictures = tmp_path_factory.mktemp("rated"), []
+    for number, picture in enumerate(scenes):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+        split = "test" if number % 4 == 3 else "val" if number % 4 == 2 else "train"
+        pictures.append(RatedPicture(folder / f"{number}.png", 0.9 - number / 20, split))
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def run(damaged, tmp_path_factory):
+    done = pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path_factory.mktemp("run"))
+    done.run()
+    return done
+
+
+# Learning damage
+
+
+def test_pictures_are_averaged_over_cells_and_kept(damaged, tmp_path):
+    files = [pair.dist for pair in damaged[:3]]
+    small = shrunk_pictures(files, 2, tmp_path / "kept.npy")
+    assert (small.shape, small.dtype) == ((3, 3, 32, 40), np.uint8)
+    cells = load_image(files[1]).astype(float).reshape(32, 2, 40, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+    assert np.abs(small[1] - cells).max() <= 0.5
+    np.testing.assert_array_equal(np.load(tmp_path / "kept.npy"), small)
+    np.testing.assert_array_equal(shrunk_pictures(files, 2, tmp_path / "kept.npy"), small)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.npy"]
+
+
+def test_pictures_of_other_sizes_or_depths_are_named(damaged, tmp_path):
+    Image.new("RGB", (80, 60)).save(tmp_path / "low.png")
+    Image.fromarray(np.zeros((64, 80), np.uint16)).save(tmp_path / "deep.png")
+    for name, message in (("low.png", "differs in size from"), ("deep.png", "is not an 8-bit picture")):
+        with pytest.raises(ValueError, match=message) as caught:
+            shrunk_pictures([damaged[0].dist, tmp_path / name], 2, tmp_path / "kept.npy")
+        assert name in str(caught.value)
+        assert not (tmp_path / "kept.npy").exists()
+    with pytest.raises(ValueError, match="no pictures to train on"):
+        shrunk_pictures([], 2, tmp_path / "kept.npy")
+
+
+def test_batches_are_crops_with_their_labels(run, damaged):
+    batch = run.draw(5)
+    again = run.draw(5)
+    assert batch.pictures.shape == (8, 3, 24, 24)
+    assert torch.equal(batch.pictures, again.pictures)
+    assert not torch.equal(batch.pictures, run.draw(6).pictures)
+    small = shrunk_pictures([pair.dist for pair in damaged], 2, run.out / "pictures.npy")
+    kinds, levels = sorted({pair.type for pair in damaged}), sorted({pair.level for pair in damaged})
+    for crop, mos, kind, level in zip(batch.pictures, batch.mos, batch.type, batch.level, strict=True):
+        fits = [
+            index
+            for index, pair in enumerate(damaged)
+            if (kinds[kind], levels[level]) == (pair.type, pair.level) and abs(pair.mos - float(mos)) < 1e-6
+        ]
+        pixels = np.rint(crop.numpy() * 255).astype(np.uint8)
+        views = np.lib.stride_tricks.sliding_window_view(small[fits], (24, 24), (2, 3))
+        wanted = [pixels, pixels[:, :, ::-1]]
+        assert any((views == one[None, :, None, None]).all((1, 4, 5)).any() for one in wanted)
+
+
+def test_training_goes_on_as_if_it_had_not_stopped(run, damaged, tmp_path):
+    first = pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path)
+    first.run(until=1)
+    second = pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path)
+    assert second.step == 1
+    second.run()
+    for name, value in run.average.state_dict().items():
+        assert torch.equal(value, second.average.state_dict()[name]), name
+    with pytest.raises(ValueError, match="another configuration"):
+        pretrain(replace(NETWORK, widths=(4, 8)), TRAINING, SCHEDULE, damaged, run.out)
+
+
+def test_training_moves_every_weight(run, damaged, tmp_path):
+    start = dict(pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path).model.named_parameters())
+    for name, value in run.model.named_parameters():
+        assert not torch.equal(value, start[name]), name
+
+
+def test_damage_is_learned(damaged, tmp_path):
+    schedule = Schedule(steps=90, learning_rate=1e-2, warmup=5, checkpoint_every=30)
+    done = pretrain(NETWORK, TRAINING, schedule, damaged, tmp_path)
+    done.run()
+    assert done.log[-1]["loss"] < 0.7 * done.log[0]["loss"]
+    assert done.log[-1]["types_told"] > 0.75
+    assert done.log[-1]["plcc"] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": replace(TRAINING, crop=47)}, "crop=47 should be a multiple of shrink=2"),
+        ({"training": replace(TRAINING, crop=0)}, "crop=0 should be a multiple"),
+        ({"training": replace(TRAINING, crop=66)}, "crop=66 is larger than the pictures: lower it"),
+        ({"pairs": []}, "every pair must have a type and a level"),
+        ({"type": ""}, "every pair must have a type and a level"),
+        ({"level": ""}, "every pair must have a type and a level"),
+        ({"mos": 3.5}, r"1 ratings are outside 0\.\.1, for example 3\.5"),
+    ],
+)
+def test_data_that_do_not_suit_are_refused(damaged, tmp_path, change, message):
+    pairs = change.pop("pairs", damaged)
+    training = change.pop("training", TRAINING)
+    if change:
+        pairs = [*pairs[1:], replace(pairs[0], **change)]
+    with pytest.raises(ValueError, match=message):
+        pretrain(NETWORK, training, SCHEDULE, pairs, tmp_path)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+# Asking people
+
+
+def test_the_metric_is_fitted_to_all_but_the_test_pictures(run, rated):
+    model, measured = fit_blind(NETWORK, run.average, rated)
+    assert model.config == replace(NETWORK, supports=12)
+    assert not model.training
+    scores = []
+    for picture in rated:
+        pixels = torch.from_numpy(load_image(picture.image).transpose(2, 0, 1).copy())[None] / 255
+        with torch.no_grad():
+            scores.append(float(model(pixels)))
+    ratings = np.array([picture.mos for picture in rated])
+    test = np.array([picture.split == "test" for picture in rated])
+    assert measured["pictures"] == 4
+    assert measured["srocc"] == pytest.approx(spearmanr(np.array(scores)[test], ratings[test])[0])
+    assert measured["plcc"] == pytest.approx(pearsonr(np.array(scores)[test], ratings[test])[0], abs=1e-3)
+    # Noise is told easily, also in pictures that were not shown.
+    assert measured["srocc"] > 0.7
+    # What test pictures are rated makes no difference to the fit.
+    changed = [replace(picture, mos=0.5) if picture.split == "test" else picture for picture in rated]
+    other, nothing = fit_blind(NETWORK, run.average, changed)
+    assert nothing == {}
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_test_pictures_to_correlate_are_no_reason_to_stop(run, rated, count):
+    pictures = [one for one in rated if one.split != "test"]
+    pictures += [one for one in rated if one.split == "test"][:count]
+    assert fit_blind(NETWORK, run.average, pictures)[1] == {}
+
+
+def test_progress_is_told(run, rated):
+    told = []
+    described = describe_pictures(
+        NETWORK, run.average, [one.image for one in rated], lambda *now: told.append(now)
+    )
+    assert described.shape == (16, sum(NETWORK.groups))
+    assert told == [(done, 16) for done in range(17)]
+
+
+def test_pictures_that_nothing_can_be_learned_from_are_refused(run, rated, tmp_path):
+    with pytest.raises(ValueError, match="9 rated pictures are too few"):
+        fit_blind(NETWORK, run.average, rated[:12])
+    with pytest.raises(ValueError, match=r"16 ratings are outside 0\.\.1"):
+        fit_blind(NETWORK, run.average, [replace(one, mos=50 + one.mos) for one in rated])
+    Image.new("RGB", (40, 31)).save(tmp_path / "low.png")
+    small = [*rated, RatedPicture(tmp_path / "low.png", 0.5, "train")]
+    with pytest.raises(ValueError, match=r"low\.png is too small: each side must be at least 32"):
+        fit_blind(NETWORK, run.average, small)

@@ -1,0 +1,76 @@
+"""Recipes in parts, and cards: what a file may change, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from birqa.training.blind import BlindRecipe
+from birqa.training.denoiser import DenoiserRecipe
+from birqa.training.recipes import read_card, read_parts
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to(content):
+        path = tmp_path / "recipe.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return to
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(write):
+    defaults = BlindRecipe()
+    path = write({"network": {"widths": [4, 6]}, "training": {"batch": 3, "mse_weight": 2}})
+    recipe = read_parts(path, defaults)
+    assert recipe.network == replace(defaults.network, widths=(4, 6))
+    assert recipe.training == replace(defaults.training, batch=3, mse_weight=2)
+    assert recipe.schedule == defaults.schedule
+
+
+def test_steps_go_over_the_file(write):
+    path = write({"schedule": {"steps": 7, "threads": 1}})
+    assert read_parts(path, DenoiserRecipe()).schedule.steps == 7
+    assert read_parts(path, DenoiserRecipe(), steps=3).schedule == replace(
+        DenoiserRecipe().schedule, steps=3, threads=1
+    )
+    assert read_parts(None, DenoiserRecipe(), steps=3).schedule.steps == 3
+    assert read_parts(None, DenoiserRecipe()) == DenoiserRecipe()
+
+
+@pytest.mark.parametrize("defaults", [BlindRecipe(), DenoiserRecipe()])
+def test_what_is_written_to_a_card_is_read_back(write, defaults):
+    assert read_parts(write(defaults.to_dict()), defaults) == defaults
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not valid JSON"),
+        ("[]", "a JSON object is needed"),
+        ({"data": {}}, "there is no part 'data'; use network, training and schedule"),
+        ({"network": 3}, "part 'network' should be a JSON object"),
+        ({"schedule": [1]}, "part 'schedule' should be a JSON object"),
+        ({"training": {"depth": 3}}, "training has no field 'depth'; it has batch, crop"),
+        ({"network": {"groups": [3]}}, "network has no field 'groups'"),
+        ({"training": {"batch": "many"}}, "training.batch='many' should be like 32"),
+        ({"training": {"batch": 1.5}}, "training.batch=1.5 should be like 32"),
+        ({"network": {"widths": 24}}, r"network.widths=24 should be like \(24, 32, 64, 96\)"),
+        ({"network": {"widths": "wide"}}, "network.widths='wide' should be like"),
+        ({"network": {"widths": [24]}}, "at least two numbers of channels"),
+        ({"schedule": {"steps": 0}}, "steps=0 should be at least 1"),
+        ({"schedule": {"checkpoint_every": 0}}, "checkpoint_every=0 should be at least 1"),
+    ],
+)
+def test_mistakes_are_one_sentence(write, content, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_parts(write(content), BlindRecipe())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_is_any_object(write):
+    assert read_card(None) == {}
+    assert read_card(write({"summary": "mine"})) == {"summary": "mine"}
+    with pytest.raises(ValueError, match="a JSON object is needed"):
+        read_card(write("3"))
