@@ -199,3 +199,10 @@ def test_pictures_that_nothing_can_be_learned_from_are_refused(run, rated, tmp_p
     small = [*rated, RatedPicture(tmp_path / "low.png", 0.5, "train")]
     with pytest.raises(ValueError, match=r"low\.png is too small: each side must be at least 32"):
         fit_blind(NETWORK, run.average, small)
+
+
+def test_a_run_does_not_go_on_with_other_labels(damaged, tmp_path):
+    pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path).run(until=1)
+    changed = [replace(damaged[0], mos=0.123), *damaged[1:]]
+    with pytest.raises(ValueError, match="was written with another configuration"):
+        pretrain(NETWORK, TRAINING, SCHEDULE, changed, tmp_path)

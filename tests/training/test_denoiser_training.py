@@ -225,3 +225,19 @@ def test_pictures_that_do_not_suit_are_refused(pictures, tmp_path):
             training([*pictures, odd], tmp_path, training=whole)
     with pytest.raises(ValueError, match="its sides multiples of 4"):
         training([odd], tmp_path, training=whole)
+
+
+@pytest.mark.parametrize("change", ["ratings", "metric", "start"])
+def test_a_run_does_not_go_on_with_other_data_or_weights(pictures, tmp_path, change):
+    training(pictures, tmp_path, metric=Brightness()).run(until=1)
+    training(pictures, tmp_path, metric=Brightness())
+    other = {}
+    if change == "ratings":
+        other["pictures"] = [replace(pictures[0], mos=0.77), *pictures[1:]]
+    elif change == "start":
+        other["start"] = Denoiser(NETWORK).state_dict()
+    metric = Brightness()
+    if change == "metric":
+        metric.gain.data += 1
+    with pytest.raises(ValueError, match="was written with another configuration"):
+        training(**({"pictures": pictures, "out": tmp_path, "metric": metric} | other))

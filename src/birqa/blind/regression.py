@@ -2,8 +2,9 @@
 
     k(z, z') = a m(sum_g w_g |z_g - z'_g|^2 / size_g) + noise,  g: groups of statistics, standardised
 
-m is the Matern kernel of order 3/2; a, the noise and the w_g are those under which each rated picture is best predicted by all the others, in log
-probability. Source: Rasmussen and Williams, "Gaussian processes for machine learning", 2006, section 5.4.2.
+m is the Matern kernel of order 3/2; a, the noise and the w_g are those under which each rated picture is
+best predicted by all the others, in log probability. Source: Rasmussen and Williams, "Gaussian processes for
+machine learning", 2006, sections 4.2.1 and 5.4.2.
 """
 
 import math

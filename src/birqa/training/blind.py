@@ -25,6 +25,7 @@ from birqa.files import replacing
 from birqa.images import load_image
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.ratings import RatedPair, RatedPicture, check_unit_range
+from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.recipes import Recipe
 
@@ -98,7 +99,9 @@ def pretrain(
     levels, level_of = np.unique([pair.level for pair in pairs], return_inverse=True)
     ratings = np.array([pair.mos for pair in pairs], np.float32)
     out.mkdir(parents=True, exist_ok=True)
-    pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, out / "pictures.npy")
+    data = digest(*(f"{one.dist.name} {one.mos} {one.type} {one.level}" for one in pairs))
+    cache = out / f"pictures-{network.shrink}-{data[:12]}.npy"
+    pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, cache)
     side = training.crop // network.shrink
     rows, columns = (length - side + 1 for length in pictures.shape[2:])
     if min(rows, columns) < 1:
@@ -134,7 +137,7 @@ def pretrain(
 
     torch.manual_seed(schedule.seed)
     model = Pretext(network, training.hidden, len(types), len(levels))
-    same = {"network": network.to_dict(), "training": vars(training), "pictures": len(pairs)}
+    same = {"network": network.to_dict(), "training": vars(training), "data": data}
     return Descent(model, schedule, draw, loss, out, same)
 
 
@@ -197,8 +200,7 @@ def shrunk_pictures(files: Sequence[Path], shrink: int, cache: Path) -> NDArray[
     """
     if cache.exists():
         kept: NDArray[np.uint8] = np.load(cache)
-        if len(kept) == len(files):
-            return kept
+        return kept
     pictures: NDArray[np.uint8] | None = None
     for index, file in enumerate(files):
         picture = load_image(file)

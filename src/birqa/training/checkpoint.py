@@ -1,5 +1,6 @@
 """The state of a training run in one file without pickle, so that it goes on as if it had never stopped."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from birqa.files import replacing
+
+
+def digest(*rows: object) -> str:
+    """sha256 of what a run depends on but cannot hold: names and ratings, the weights of a `state_dict`.
+
+    Of names, not of folders: a data set may move.
+    """
+    total = hashlib.sha256()
+    for row in rows:
+        if isinstance(row, dict):
+            for name, tensor in sorted(row.items()):
+                total.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        else:
+            total.update(f"{row}\n".encode())
+    return total.hexdigest()
+
 
 Modules = dict[str, nn.Module]
 

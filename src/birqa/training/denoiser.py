@@ -19,6 +19,7 @@ from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
 from birqa.images import load_image
 from birqa.ratings import RatedPicture, check_unit_range
+from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.recipes import Recipe
 
@@ -126,7 +127,12 @@ def train_denoiser(
         model.load_state_dict(start)
     if metric is not None:
         metric.eval().requires_grad_(False)
-    same = {"network": network.to_dict(), "training": vars(training), "pictures": len(pictures)}
+    same = {
+        "network": network.to_dict(),
+        "training": vars(training),
+        "data": digest(*(f"{picture.image.name} {picture.mos}" for picture in pictures)),
+        "weights": digest(model.state_dict(), {} if metric is None else metric.state_dict()),
+    }
     return Descent(model, schedule, draw, loss, out, same)
 
 

@@ -1,7 +1,6 @@
 """The training loop: seeded, resumable, on one process or many, with atomic checkpoints."""
 
 import copy
-import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,17 +28,11 @@ from birqa.training.anchors import (
     violations,
 )
 from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
-from birqa.training.checkpoint import load_checkpoint, save_checkpoint
+from birqa.training.checkpoint import digest, load_checkpoint, save_checkpoint
 from birqa.training.config import TrainingConfig, learning_rate
 from birqa.training.defences import Posed, pose
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
-
-
-def _digest(pairs: list[RatedPair]) -> str:
-    """Of names and ratings, not of folders: a data set may move."""
-    listing = "\n".join(f"{pair.ref.name} {pair.dist.name} {pair.mos}" for pair in pairs)
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 class Trainer:
@@ -86,7 +79,7 @@ class Trainer:
         self.sampler = _sampler(config, train)
         self.bounds: list[Bound] = []
         """Theorem 1 at every step since the last log entry."""
-        self.pairs_digest = _digest(train)
+        self.pairs_digest = digest(*(f"{pair.ref.name} {pair.dist.name} {pair.mos}" for pair in train))
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
         self.step = 0
