@@ -3,11 +3,12 @@
 MS: median smoothing of the metric alone. DMS: behind a denoiser trained by squared error. DMS+rank: behind
 one trained by order and score as well. Classes: quantised classification smoothing of the metric alone, the
 earlier method. Accuracy: the smoothed score of whole test pictures against ratings. Width: the certified
-interval at each radius, on the middle of some test pictures, relative to how clean scores spread. Attack:
+interval at each radius, on the middle of some test pictures, and how the method's scores spread. Attack:
 signed gradients, averaged over noise, changed in whole levels within the radius; the smoothed score of the
 attacked picture is compared with the certificate of the clean one.
 
-    python benchmarks/certificates.py build/sets/clive.csv --cache runs/certificates.jsonl --out FILE
+    python benchmarks/certificates.py build/sets/clive.csv --mse runs/denoiser.mse-2/model \
+        --cache runs/certificates.jsonl --out FILE
 """
 
 import argparse
@@ -83,7 +84,7 @@ def work(task: Task) -> list[float]:
 
 
 def run(tasks: list[Task], kept: KeptResults[list[float]], workers: int) -> dict[Task, np.ndarray]:
-    todo = [task for task in tasks if task.key not in kept.kept]
+    todo = [task for task in dict.fromkeys(tasks) if task.key not in kept.kept]
     with start_workers(workers, nothing_to_prepare) as pool:
         for done, (task, scores) in enumerate(zip(todo, pool.map(work, todo), strict=True), 1):
             kept.add({task.key: scores})
@@ -106,33 +107,33 @@ def accuracy(scores: dict[str, np.ndarray], pictures: list[RatedPicture]) -> dic
     return table
 
 
-def widths(draws: list[np.ndarray], sigma: float, spread: float) -> dict[str, Any]:
-    """By radius: mean width of the certified interval over the spread, and the share that is certified."""
+def widths(draws: list[np.ndarray], sigma: float) -> dict[str, Any]:
+    """By radius: mean width of the certified interval, and the share that is certified."""
     table = {}
     for radius in RADII:
         ranks = find_ranks(len(draws[0]), sigma, radius, ALPHA)
         ends = [ranks.interval(one) for one in draws]
         reached = ranks.lower is not None and ranks.upper is not None
         table[str(radius)] = {
-            "width": float(np.mean([high - low for low, high in ends])) / spread,
+            "width": float(np.mean([high - low for low, high in ends])),
             "certified": 1.0 if reached else 0.0,
         }
     return table
 
 
-def class_widths(draws: list[np.ndarray], sigma: float, spread: float) -> dict[str, Any]:
+def class_widths(draws: list[np.ndarray], sigma: float) -> dict[str, Any]:
     table = {}
     for radius in RADII:
         found = [classify(one, sigma, radius, ALPHA) for one in draws]
         table[str(radius)] = {
-            "width": float(np.mean([one.high - one.low for one in found])) / spread,
+            "width": float(np.mean([one.high - one.low for one in found])),
             "certified": float(np.mean([one.certified for one in found])),
         }
     return table
 
 
 def most_frequent(scores: np.ndarray) -> float:
-    """The middle of the bin that most draws fall into: what classification smoothing gives as a score."""
+    """The middle of the bin that most draws fall into, as classification smoothing scores; few draws here."""
     settings = Classification()
     low, high = settings.edges(int(np.bincount(settings.bin_of(scores)).argmax()))
     return (low + high) / 2
@@ -170,7 +171,6 @@ def main() -> None:
     results = run(everything, kept, options.workers)
 
     clean = np.array([results[task][0] for task in tasks("none", 0, test, 0, 1)])
-    spread = float(clean.std())
     record: dict[str, Any] = {
         "command": "python benchmarks/certificates.py " + " ".join(sys.argv[1:]),
         "weights": {name: _identity(denoiser) for name, denoiser in methods.items()},
@@ -180,7 +180,6 @@ def main() -> None:
         "crop": options.crop,
         "samples": options.samples,
         "alpha": ALPHA,
-        "spread": spread,
         "sigma": {},
     }
     for sigma in options.sigma:
@@ -189,13 +188,14 @@ def main() -> None:
             whole = tasks(denoiser, sigma, test, 0, options.draws)
             smoothed[name] = np.array([quantile_score(results[task]) for task in whole])
             parts = [results[task] for task in tasks(denoiser, sigma, some, options.crop, options.samples)]
-            certified[name] = widths(parts, sigma, spread)
+            certified[name] = widths(parts, sigma)
             if name == "MS":
-                certified["classes"] = class_widths(parts, sigma, spread)
+                certified["classes"] = class_widths(parts, sigma)
                 smoothed["classes"] = np.array([most_frequent(results[task]) for task in whole])
         record["sigma"][str(sigma)] = {
             "accuracy": accuracy({name: smoothed[name] for name in ORDER}, test),
             "widths": certified,
+            "spread": {name: float(values.std()) for name, values in smoothed.items()},
         }
     with replacing(options.out) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

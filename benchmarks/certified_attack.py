@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--radius", type=float, default=0.25)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--confidence", type=float, default=0.999)
-    parser.add_argument("--pictures", type=int, default=10)
+    parser.add_argument("--pictures", type=int, default=8)
     parser.add_argument("--crop", type=int, default=128)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--expectation", type=int, default=16, help="draws that a gradient is averaged over")

@@ -132,9 +132,10 @@ def test_anybodys_full_reference_function(functions):
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("python:their_metrics:absent", "names no no-reference metric"),
-        ("python:their_metrics:constant", "names no no-reference metric"),
-        ("python:their_metrics", "names no no-reference metric"),
+        ("python:their_metrics:absent", "their_metrics has no callable absent"),
+        ("python:no.such.module:absent", "no.such.module cannot be imported"),
+        ("python:their_metrics:constant", "their_metrics has no callable constant"),
+        ("python:their_metrics", "should be python:package.module:name"),
         ("piq:vsi", "names no no-reference metric"),
         ("nonsense", "there is no metric 'nonsense'"),
     ],

@@ -208,7 +208,7 @@ def test_a_metric_that_gives_no_numbers(cli, photo, tmp_path):
         (("--seed", -1), "seed=-1"),
         (("--samples", 0), "--samples"),
         (("--noise", "white"), "--noise"),
-        (("--metric", "python:mean_metric:absent"), "names no no-reference metric"),
+        (("--metric", "python:mean_metric:absent"), "mean_metric has no callable absent"),
         (("--metric", "birqa"), "compares with a reference: give one with --ref"),
         (("-o", "nowhere/c.json"), "does not exist"),
         (("--curve", "nowhere/c.png"), "does not exist"),

@@ -1,7 +1,9 @@
 """A certificate: a smoothed score, an interval, and everything that is needed to check both later.
 
 With probability of at least `coverage` over the draws, the smoothed score (the median of the metric under the
-noise) of this picture and of every picture within `radius` of it lies between `low` and `high`. What is not
+noise, or the quantile that was asked for) of this picture and of every picture within `radius` of it lies
+between `low` and `high`; where each end was asked for by itself, that is the probability of each. The metric
+is taken for one function of each picture alone; engines keep to that up to the last digits. What is not
 promised: anything beyond the radius, and so shifts, crops, scaling and re-encoding beyond it; other metrics;
 that this draw is not one of the few in a thousand (or what was asked for) that miss.
 
@@ -65,6 +67,8 @@ class Request:
         # Below one half the ends could change places.
         if not 0.5 <= self.confidence < 1:
             raise ValueError(f"confidence={self.confidence} should lie between .5 and 1, for example 0.999.")
+        if self.alpha <= 0:
+            raise ValueError(f"confidence={self.confidence} leaves nothing to miss: ask for a little less.")
         if not 0 < self.quantile < 1:
             raise ValueError(f"quantile={self.quantile} should be between 0 and 1: .5 is the median.")
 
@@ -103,13 +107,8 @@ def make_claim(scores: ArrayLike, request: Request, noise: Noise, size: int, lim
     """
     drawn = np.asarray(scores, np.float32)
     n = len(drawn)
-    charge = noise.charge(n * size)
+    charge = check_charge(request, noise, n, size)
     alpha = request.alpha - charge
-    if alpha <= 0:
-        raise ValueError(
-            f"{n} draws of {size} samples are not exact with a probability of {charge:.1g}, more than a "
-            f"confidence of {request.confidence} may miss: ask for less, or for fewer draws."
-        )
     ranks = find_ranks(n, noise.sigma, request.radius, alpha, request.quantile, request.two_sided)
     low, high = ranks.interval(drawn, limits)
     missed = (
@@ -126,6 +125,18 @@ def make_claim(scores: ArrayLike, request: Request, noise: Noise, size: int, lim
         1 - missed - charge,
         charge,
     )
+
+
+def check_charge(request: Request, noise: Noise, n: int, size: int) -> float:
+    """What the inexactness of n draws of `size` samples costs. Raises ValueError where it uses up everything
+    that may be missed."""
+    charge = noise.charge(n * size)
+    if charge >= request.alpha:
+        raise ValueError(
+            f"{n} draws of {size} samples are not exact with a probability of {charge:.1g}, more than a "
+            f"confidence of {request.confidence} may miss: ask for less, or for fewer draws."
+        )
+    return charge
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +168,10 @@ class Certificate:
             np.isfinite(self.scores).all() and (self.scores >= low).all() and (self.scores <= high).all()
         ):
             raise CertificateError("the certificate holds scores outside the metric's range.")
-        due = self._claim(self.request)
+        try:
+            due = self._claim(self.request)
+        except (ValueError, OverflowError) as error:
+            raise CertificateError(f"the certificate claims what no draws can show ({error}).") from None
         for field in fields(Claim):
             stated, derived = getattr(self.claim, field.name), getattr(due, field.name)
             if field.name in ("coverage", "charge"):
@@ -219,7 +233,7 @@ class Certificate:
                 _read(Claim, _with_infinite_ends(rest.pop("claim"))),
                 {str(name): str(value) for name, value in rest.pop("made_with").items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CertificateError(f"the certificate is incomplete or malformed ({error}).") from None
         if set(rest) != {"kind", "format"}:
             unknown = ", ".join(sorted(set(rest) - {"kind", "format"}))
@@ -280,6 +294,7 @@ def certify(
         kept = earlier.scores
         if len(kept) > samples:
             raise ValueError(f"the certificate to be continued has {len(kept)} draws already, not {samples}.")
+    check_charge(request, noise, samples, picture.size)
     drawn = score_draws(
         subject.score,
         pixels,

@@ -1,6 +1,5 @@
 """What is certified: a score of noisy pictures, and what tells it from all others."""
 
-import importlib
 import importlib.metadata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -153,13 +152,14 @@ def _function(spec: str, device: str) -> Score:
     kind, _, rest = spec.partition(":")
     if kind == "pyiqa":
         return _pyiqa(rest, device)
-    module, _, name = rest.partition(":")
-    function = getattr(importlib.import_module(module), name, None) if kind == "python" and name else None
-    if not callable(function):
+    if kind != "python":
         raise ValueError(
             f"{spec!r} names no no-reference metric: use one of birqa's, or python:package.module:name of a "
             "function of pictures (B, 3, H, W) in [0, 1]."
         )
+    from birqa.evaluation.peers import load_callable
+
+    function = load_callable(rest)
     return lambda pictures: np.asarray(function(pictures)).reshape(-1)
 
 

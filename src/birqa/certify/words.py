@@ -33,6 +33,7 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
         ),
         ("radius", f"l2 {request.radius:g}: {explain_radius(request.radius, picture.width, picture.height)}"),
         ("draws", f"{n:,} under {noise.kind} noise of sigma {noise.sigma:g}, seed {noise.seed}"),
+        *([] if request.quantile == 0.5 else [("quantile", f"{request.quantile:g}, in place of the median")]),
         ("holds for", holds),
         (
             "does not cover",
@@ -67,9 +68,9 @@ def advise(request: Request, sigma: float, samples: int) -> str | None:
 
 
 def _nines(coverage: float) -> str:
-    """With two digits of what is missing from 1: 0.999 must not be printed for 0.99901."""
+    """Rounded down, as it would claim too much otherwise; close to 1, two digits of what is missing."""
     missing = 1 - coverage
-    return f"1 - {missing:.2g}" if missing < 1e-6 else f"{coverage:.6f}"
+    return f"1 - {missing:.2g}" if missing < 1e-6 else f"{math.floor(coverage * 10**6) / 10**6:.6f}"
 
 
 # An interval is printed rounded outwards, as it would claim too much otherwise.

@@ -3,7 +3,7 @@
 import json
 import secrets
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -118,10 +118,11 @@ def command(
         start.recheck()
         output = output or earlier
     request = start.request if start else Request()
-    request = Request(
-        request.radius if radius is None else radius,
-        request.confidence if confidence is None else confidence,
-        request.two_sided if one_sided is None else not one_sided,
+    request = replace(
+        request,
+        radius=request.radius if radius is None else radius,
+        confidence=request.confidence if confidence is None else confidence,
+        two_sided=request.two_sided if one_sided is None else not one_sided,
     )
     settings = start.noise if start else Noise()
 

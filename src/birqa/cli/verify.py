@@ -18,7 +18,9 @@ def command(
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Reference picture, if it is about a pair.")] = None,
     redraw: Annotated[int, typer.Option(min=1, help="Draws to be drawn again, chosen at random.")] = 50,
-    tolerance: Annotated[float, typer.Option(help="By how much a redrawn score may differ.")] = 1e-4,
+    tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="By how much a redrawn score may differ.")
+    ] = 1e-4,
     metric: Metric = None,
     denoiser: Denoiser = None,
     engine: options.Engine = "auto",

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -214,13 +214,22 @@ def _torchmetrics(name: str) -> tuple[Score, bool]:
     return score, True
 
 
-def _python(path: str) -> tuple[Score, bool]:
+def load_callable(path: str) -> Callable[..., Any]:
+    """What "package.module:name" names. Raises ValueError where there is no such callable."""
     module, colon, name = path.partition(":")
     if not colon:
         raise ValueError(f"python:{path} should be python:package.module:name.")
-    function = getattr(importlib.import_module(module), name, None)
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise ValueError(f"{module} cannot be imported ({error}): check its name and PYTHONPATH.") from None
     if not callable(function):
         raise ValueError(f"{module} has no callable {name}.")
+    return cast(Callable[..., Any], function)
+
+
+def _python(path: str) -> tuple[Score, bool]:
+    function = load_callable(path)
     return lambda dist, ref, pair: float(function(dist, ref)), True
 
 

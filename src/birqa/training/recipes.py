@@ -42,6 +42,8 @@ def read_parts(path: Path | None, defaults: AnyRecipe, steps: int | None = None)
             if name not in names:
                 raise ValueError(f"{path}: {part} has no field {name!r}; it has {', '.join(sorted(names))}.")
             if isinstance(default, tuple) and isinstance(value, list):
+                if not all(isinstance(one, int | float) for one in value):
+                    raise ValueError(f"{path}: {part}.{name}={value!r} should be numbers.")
                 values[name] = tuple(value)
             elif default is not None and not isinstance(value, wanted):
                 raise ValueError(f"{path}: {part}.{name}={value!r} should be like {default!r}.")
