@@ -154,13 +154,14 @@ blind: $(DEV)/ready $(SETS)/clive.csv $(SETS)/kadid-train/meta.csv
 	rm -rf src/birqa/weights/denoiser.blind && cp -r runs/denoiser.blind/model src/birqa/weights/denoiser.blind
 
 # As many steps by squared error alone, to compare with.
-runs/denoiser.mse-2/model/model.json: | $(DEV)/ready $(SETS)/clive.csv
+runs/denoiser.mse-2/model/model.json: $(SETS)/clive.csv $(wildcard recipes/denoiser.mse-*.json) | $(DEV)/ready
 	$(TRAIN_DENOISER) --recipe recipes/denoiser.mse-1.json --name denoiser.mse -o runs/denoiser.mse-1
 	$(TRAIN_DENOISER) --recipe recipes/denoiser.mse-2.json --from runs/denoiser.mse-1/model \
 		--name denoiser.mse -o runs/denoiser.mse-2
 
-# What the no-reference metric and its certificates are worth; an hour on two cores, goes on after a break.
-certificates: $(DEV)/ready $(SETS)/clive.csv runs/denoiser.mse-2/model/model.json
+# What the no-reference metric and its certificates are worth: on two cores an hour, and another for the denoiser
+# to compare with; goes on after a break.
+certificates: $(DEV)/ready $(SETS)/clive.csv runs/denoiser.mse-2/model/model.json benchmarks/results/blind-baselines.json
 	$(DEV)/bin/python benchmarks/blind_splits.py $(SETS)/clive.csv --out benchmarks/results/blind-splits.json
 	$(DEV)/bin/python benchmarks/certificates.py $(SETS)/clive.csv --mse runs/denoiser.mse-2/model \
 		--cache runs/certificates.jsonl --out benchmarks/results/certificates.json
