@@ -183,3 +183,20 @@ def test_what_was_trained_certifies(cli, tables, write, tmp_path):
     assert other.code == 1
     assert "refused" in other.err
     assert birqa.create_metric(tmp_path / "m/model").info.name == "blind.custom"
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([f"{number}.png,0.{number}" for number in range(1, 8)], "7 rated pictures outside split test"),
+        ([f"{number}.png,0.5" for number in range(12)], "1 different ratings"),
+        (
+            [f"{number}.png,0.{number + 10}" for number in range(11)] + ["gone.png,0.3"],
+            "gone.png does not exist",
+        ),
+    ],
+)
+def test_rated_pictures_are_looked_at_before_anything_is_trained(refuses, tables, tmp_path, rows, complaint):
+    (tmp_path / "rated.csv").write_text("\n".join(["image,mos", *rows]) + "\n")
+    refuses(complaint, "train-blind", *tables, "-o", tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from birqa.blind.network import LIMIT, KernelRegression, matern
 
+FEWEST = 10
+"""Rated pictures that anything can be learned from."""
 LEAST_SPREAD = 1e-3
 """Below it a statistic is the rounding of bins that hardly a picture fills, and differs between engines."""
 
@@ -34,8 +36,8 @@ def fit_regression(
     count, features = statistics.shape
     if sum(groups) != features:
         raise ValueError(f"groups of {sum(groups)} statistics do not fit the {features} that there are.")
-    if count < 10:
-        raise ValueError(f"{count} rated pictures are too few to learn from: give at least 10.")
+    if count < FEWEST:
+        raise ValueError(f"{count} rated pictures are too few to learn from: give at least {FEWEST}.")
     if not (torch.isfinite(statistics).all() and torch.isfinite(ratings).all()):
         raise ValueError("some statistics or ratings are not finite: leave these pictures out.")
     if ratings.min() == ratings.max():

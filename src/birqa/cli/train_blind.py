@@ -34,14 +34,14 @@ def command(
 
     require_torch()
     from birqa.export import save_single
-    from birqa.ratings import check_unit_range, read_rated_pairs, read_rated_pictures
-    from birqa.training.blind import BlindRecipe, fit_blind, pretrain
+    from birqa.ratings import read_rated_pairs, read_rated_pictures
+    from birqa.training.blind import BlindRecipe, check_learnable, fit_blind, pretrain
     from birqa.training.recipes import read_card, read_parts
 
     parts = read_parts(recipe, BlindRecipe(), steps=steps)
     written = read_card(card)
     pictures = read_rated_pictures(data)
-    check_unit_range(pictures)
+    check_learnable(pictures)
     pairs = [pair for pair in read_rated_pairs(damaged) if pair.split == "train"]
     run = pretrain(parts.network, parts.training, parts.schedule, pairs, out)
     pretext = run.run(lambda entry: print(json.dumps(entry), flush=True))

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from birqa.blind.config import BlindConfig
 from birqa.blind.network import Blind, Statistics
-from birqa.blind.regression import fit_regression
+from birqa.blind.regression import FEWEST, fit_regression
 from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
@@ -139,6 +139,21 @@ def pretrain(
     model = Pretext(network, training.hidden, len(types), len(levels))
     same = {"network": network.to_dict(), "training": vars(training), "data": data}
     return Descent(model, schedule, draw, loss, out, same)
+
+
+def check_learnable(pictures: Sequence[RatedPicture]) -> None:
+    """Raises ValueError for what `fit_blind` could not learn from, so that it is said before a training:
+    ratings outside 0..1, too few or all alike outside split test, and pictures that do not exist."""
+    check_unit_range(pictures)
+    ratings = [picture.mos for picture in pictures if picture.split != "test"]
+    if len(ratings) < FEWEST or len(set(ratings)) < 2:
+        raise ValueError(
+            f"{len(ratings)} rated pictures outside split test, {len(set(ratings))} different ratings: at "
+            f"least {FEWEST} pictures that are rated differently are needed."
+        )
+    for picture in pictures:
+        if not picture.image.is_file():
+            raise ValueError(f"{picture.image} does not exist: check the table of rated pictures.")
 
 
 def fit_blind(
