@@ -80,6 +80,11 @@ class Model:
         return {name: value.astype(np.float32) for name, value in load(self.read(WEIGHTS_FILE)).items()}
 
     @property
+    def label(self) -> str:
+        """Name, version and fingerprint, for records."""
+        return f"{self.name} {self.version} {self.fingerprint}"
+
+    @property
     def fingerprint(self) -> str:
         """Twelve digits that tell these weights from all others."""
         return self.sha256[WEIGHTS_FILE][:12]

@@ -13,7 +13,8 @@ from scipy.stats import pearsonr, spearmanr
 import birqa.training.fit
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
-from birqa.training.config import TrainingConfig, learning_rate, load_recipe
+from birqa.training.config import TrainingConfig, load_recipe
+from birqa.training.descent import learning_rate
 from birqa.training.fit import Trainer
 from birqa.training.losses import regression_loss
 

@@ -106,7 +106,7 @@ def _first_weights(start: str, config: Any) -> tuple[Any, dict[str, Any]]:
     from birqa.registry import find_model
 
     model = find_model(start)
-    label = f"{model.name} {model.version} {model.fingerprint}"
+    label = model.label
     return replace(config, network=model.config, start=label), load_module(model).state_dict()
 
 

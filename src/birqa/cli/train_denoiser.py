@@ -49,12 +49,12 @@ def command(
     scored, label = None, "none"
     if parts.training.asks_metric:
         model = find_model(metric, "no-reference")
-        scored, label = load_single(model), f"{model.name} {model.version} {model.fingerprint}"
+        scored, label = load_single(model), model.label
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")
         parts = replace(parts, network=replace(model.config, sigma=parts.network.sigma))
-        weights, origin = load_single(model).state_dict(), f"{model.name} {model.version} {model.fingerprint}"
+        weights, origin = load_single(model).state_dict(), model.label
     run = train_denoiser(parts.network, parts.training, parts.schedule, pictures, out, scored, weights)
     trained = cast(Denoiser, run.run(lambda entry: print(json.dumps(entry), flush=True)))
     facts = {

@@ -27,6 +27,7 @@ from birqa.pyramid import MINIMUM_SIDE
 from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
+from birqa.training.losses import plcc, regression_loss
 from birqa.training.recipes import Recipe
 
 
@@ -124,16 +125,13 @@ def pretrain(
 
     def loss(model: nn.Module, batch: Damaged) -> tuple[Tensor, Figures]:
         rating, kind, level = model(batch.pictures)
-        centred, wanted = rating - rating.mean(), batch.mos - batch.mos.mean()
-        plcc = (centred * wanted).sum() / (centred.norm() * wanted.norm() + 1e-6)
         total = (
-            training.mse_weight * F.mse_loss(rating, batch.mos)
-            + training.plcc_weight * (1 - plcc)
+            regression_loss(rating, batch.mos, training.plcc_weight, training.mse_weight)
             + training.type_weight * F.cross_entropy(kind, batch.type)
             + training.level_weight * F.cross_entropy(level, batch.level)
         )
         told = (kind.argmax(1) == batch.type).float().mean()
-        return total, {"plcc": float(plcc.detach()), "types_told": float(told)}
+        return total, {"plcc": float(plcc(rating.detach(), batch.mos)), "types_told": float(told)}
 
     torch.manual_seed(schedule.seed)
     model = Pretext(network, training.hidden, len(types), len(levels))

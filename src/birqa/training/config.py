@@ -1,6 +1,5 @@
 """Everything a training run depends on, and how it is read from a recipe."""
 
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -142,11 +141,3 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
             raise ValueError(f"{path}: unknown fields of the defence: {', '.join(unknown)}.")
         values["defence"] = Defence(**values["defence"])
     return TrainingConfig(**values)
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then a cosine to zero at the last step."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,17 @@ from birqa.training.checkpoint import load_checkpoint, save_checkpoint
 
 Drawn = TypeVar("Drawn")
 Figures = dict[str, float]
+
+
+class Scheduled(Protocol):
+    """What a learning rate follows from."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,13 @@ class Schedule:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} should be at least 1.")
 
-    def rate(self, step: int) -> float:
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+def learning_rate(config: Scheduled, step: int) -> float:
+    """Linear warm-up, then a cosine to zero at the last step."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class Descent(Generic[Drawn]):
@@ -117,7 +130,7 @@ class Descent(Generic[Drawn]):
 
     def _train_step(self, drawn: Drawn) -> Figures:
         for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.rate(self.step)
+            group["lr"] = learning_rate(self.schedule, self.step)
         loss, figures = self.loss(self.model, drawn)
         self.optimiser.zero_grad()
         loss.backward()

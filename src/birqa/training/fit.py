@@ -29,8 +29,9 @@ from birqa.training.anchors import (
 )
 from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
 from birqa.training.checkpoint import digest, load_checkpoint, save_checkpoint
-from birqa.training.config import TrainingConfig, learning_rate
+from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
+from birqa.training.descent import learning_rate
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
