@@ -27,6 +27,7 @@ from birqa.files import replacing
 from birqa.images import load_image
 from birqa.ratings import read_rated_pictures
 from birqa.registry import find_model
+from certificates import middle
 
 
 def attack(picture: np.ndarray, gradient: Any, radius: float, steps: int) -> np.ndarray:
@@ -100,9 +101,7 @@ def main() -> None:
     subject_plain = create_subject("blind", "none")
     trials = []
     for number, index in enumerate(sorted(chosen), 1):
-        picture = load_image(test[index].image)
-        top, left = ((length - options.crop) // 2 for length in picture.shape[:2])
-        picture = picture[top : top + options.crop, left : left + options.crop]
+        picture = middle(load_image(test[index].image), options.crop)
         certified = draws(picture, seed=10)
         low, high = ranks.interval(certified)
         for direction, sign in (("up", 1.0), ("down", -1.0)):

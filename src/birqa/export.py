@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from birqa.blind.config import BlindConfig, DenoiserConfig
 from birqa.blind.denoiser import Denoiser
 from birqa.blind.network import Blind
-from birqa.engines.single import pad_to, probe
+from birqa.engines.single import probe
+from birqa.engines.torch import run_single
 from birqa.features.maps import FeatureMaps
 from birqa.files import replacing
 from birqa.model import FORMAT, PREPROCESSING, WEIGHTS_FILE, Kind, Model, self_test_pair
@@ -179,9 +180,7 @@ def save_single(module: Single, folder: Path, *, name: str, version: str, card: 
 
     def run(pictures: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            height, width = pictures.shape[2:]
-            result = module(torch.from_numpy(pad_to(pictures, module.config.multiple))).numpy()
-        return result if result.ndim == 1 else result[:, :, :height, :width]
+            return run_single(module, torch.from_numpy(pictures)).numpy()
 
     record = {
         "kind": "no-reference" if isinstance(module, Blind) else "denoiser",

@@ -14,7 +14,7 @@ from birqa.engines.single import check_single, create_single_engine, to_planes
 from birqa.images import load_image, to_float
 from birqa.model import Kind, Model, check_self_test
 from birqa.pyramid import MINIMUM_SIDE
-from birqa.registry import WEIGHTS, find_model, list_models
+from birqa.registry import find_model, list_models, must_be_tested
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,8 +80,7 @@ class FullReferenceMetric:
             from birqa.engines.torch import TorchEngine
 
             self.engine = TorchEngine(model, device, threads)
-        # The package's own weights are tested with the package, on a CPU.
-        if model.folder.parent != WEIGHTS or device != "cpu":
+        if must_be_tested(model, device):
             check_self_test(model, self.engine.score)
 
     def __repr__(self) -> str:

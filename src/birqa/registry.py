@@ -21,6 +21,12 @@ def list_models(*kinds: Kind) -> list[Model]:
     return [model for model in models if not kinds or model.kind in kinds]
 
 
+def must_be_tested(model: Model, device: str) -> bool:
+    """Whether an engine has to pass the self-test: the package's own weights have done so with the package's
+    tests, on a CPU."""
+    return model.folder.parent != WEIGHTS or device != "cpu"
+
+
 def find_model(name: str | Path, *kinds: Kind) -> Model:
     """The model of that name; full-reference where no kinds are given.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from birqa.images import to_float
 from birqa.model import Model, check_self_test
-from birqa.registry import WEIGHTS
+from birqa.registry import must_be_tested
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +46,7 @@ class _Onnx:
                 f"ONNX Runtime could not run {self.model.name} on {len(pictures)} x {width}x{height}, likely "
                 f"for want of memory ({str(error).splitlines()[0][:120]}): give fewer or smaller ones."
             ) from None
-        planes: Planes = _cut(result, height, width)
+        planes: Planes = result if result.ndim == 1 else result[:, :, :height, :width]
         return planes
 
 
@@ -71,13 +71,9 @@ class _Torch:
 
     def batch(self, pictures: "Tensor") -> "Tensor":
         """As `run`, with gradients."""
-        from torch.nn import functional as F
+        from birqa.engines.torch import run_single
 
-        height, width = pictures.shape[2:]
-        down, right = (-side % self.model.config.multiple for side in (height, width))
-        padded = F.pad(pictures.to(self.device), [0, right, 0, down], mode="replicate")
-        result: Tensor = self.module(padded)
-        return _cut(result, height, width)
+        return run_single(self.module, pictures.to(self.device))
 
 
 def pad_to(pictures: Planes, multiple: int) -> Planes:
@@ -86,10 +82,6 @@ def pad_to(pictures: Planes, multiple: int) -> Planes:
     if not (down or right):
         return np.ascontiguousarray(pictures)
     return np.pad(pictures, [(0, 0), (0, 0), (0, down), (0, right)], mode="edge")
-
-
-def _cut(result: Any, height: int, width: int) -> Any:
-    return result if result.ndim == 1 else result[:, :, :height, :width]
 
 
 def probe(run: Callable[[Planes], Planes], image: np.ndarray) -> float:
@@ -101,8 +93,7 @@ def probe(run: Callable[[Planes], Planes], image: np.ndarray) -> float:
 
 def check_single(model: Model, engine: SingleEngine, device: str) -> None:
     """Raises ModelError where the engine does not compute what was trained."""
-    # The package's own weights are tested with the package, on a CPU.
-    if model.folder.parent != WEIGHTS or device != "cpu":
+    if must_be_tested(model, device):
         check_self_test(model, lambda image, _: probe(engine.run, image))
 
 

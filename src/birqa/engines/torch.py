@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from birqa.blind.denoiser import Denoiser
 from birqa.blind.network import Blind
@@ -27,6 +28,15 @@ def load_single(model: Model, device: str = "cpu") -> Blind | Denoiser:
     module = Blind(model.config) if model.kind == "no-reference" else Denoiser(model.config)
     _load_weights(module, model)
     return module.eval().requires_grad_(False).to(device)
+
+
+def run_single(module: Blind | Denoiser, pictures: Tensor) -> Tensor:
+    """What `module` gives for pictures (N, 3, H, W) of any size: (N,), or pictures of that size. Edges are
+    repeated to whole cells."""
+    height, width = pictures.shape[-2:]
+    down, right = (-side % module.config.multiple for side in (height, width))
+    result: Tensor = module(F.pad(pictures, [0, right, 0, down], mode="replicate"))
+    return result if result.ndim == 1 else result[..., :height, :width]
 
 
 def _load_weights(network: nn.Module, model: Model) -> None:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from birqa.attacks.base import Metric, generators
 from birqa.attacks.subjects import Subject
 from birqa.blind.denoiser import Denoiser
-from birqa.engines.torch import load_single
+from birqa.engines.torch import load_single, run_single
 from birqa.registry import find_model
 
 PURIFYING_NOISE = 0.1
@@ -107,13 +107,7 @@ def denoise(dist: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
     drawn = [torch.randn(dist.shape[1:], generator=one) for one in generators(dist, 3)]
     noise = PURIFYING_NOISE * torch.stack(drawn).to(dist)
     denoiser = _denoiser(str(dist.device))
-    height, width = dist.shape[-2:]
-    down, right = (-side % denoiser.config.multiple for side in (height, width))
-    first, second = (
-        denoiser(F.pad(x + noise, (0, right, 0, down), mode="replicate"))[..., :height, :width]
-        for x in (dist, ref)
-    )
-    return first, second
+    return run_single(denoiser, dist + noise), run_single(denoiser, ref + noise)
 
 
 @cache
