@@ -6,7 +6,7 @@ import torch
 
 from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
-from birqa.blind.denoising import load_denoiser
+from birqa.certify.denoising import load_denoiser
 from birqa.export import save_single
 from birqa.model import ModelError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import birqa
-from birqa.blind.denoising import load_denoiser
 from birqa.certify.certificate import CertificateError, Request, certify
+from birqa.certify.denoising import load_denoiser
 from birqa.certify.identity import Part, identify
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws

@@ -51,9 +51,9 @@ def blind(monkeypatch):
         def __call__(self, noisy):
             return np.full_like(noisy, 0.5)
 
-    denoising = types.ModuleType("birqa.blind.denoising")
+    denoising = types.ModuleType("birqa.certify.denoising")
     denoising.load_denoiser = lambda name, **how: asked.append((name, how)) or Denoiser()
-    monkeypatch.setitem(sys.modules, "birqa.blind.denoising", denoising)
+    monkeypatch.setitem(sys.modules, "birqa.certify.denoising", denoising)
     monkeypatch.setattr("birqa.metric.create_metric", create)
     return asked
 

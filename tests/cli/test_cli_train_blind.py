@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import birqa
-from birqa.blind.denoising import load_denoiser
+from birqa.certify.denoising import load_denoiser
 from birqa.model import load_model
 
 SCHEDULE = {"steps": 2, "warmup": 1, "checkpoint_every": 1}

@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file, save
 
 import birqa
-from birqa.blind.denoising import load_denoiser
+from birqa.certify.denoising import load_denoiser
 from birqa.engines.torch import load_single
 from birqa.export import save_single, single_graph, single_state
 from birqa.metric import create_full_reference, create_no_reference

@@ -102,7 +102,7 @@ def create_subject(
     cleaner: Part | None = None
     clean: Denoise = _clamp
     if str(chosen) != "none":
-        from birqa.blind.denoising import load_denoiser
+        from birqa.certify.denoising import load_denoiser
 
         loaded: Any = load_denoiser(chosen, engine=engine, device=device, threads=threads)
         cleaner, clean = _part(loaded.model), loaded
