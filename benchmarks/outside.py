@@ -130,6 +130,8 @@ def main() -> None:
         *((title, screens(args.count), steps) for title, steps in SCREENS.items()),
     ]
     metric = birqa.create_metric("birqa")
+    others = [name for name in birqa.list_metrics("full-reference") if name != metric.info.name]
+    peers = (*others, *PEERS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         pairs, places = [], []
@@ -142,11 +144,11 @@ def main() -> None:
                     dist = write(step(start), Path(folder) / f"{series}_{number}_{index}.png")
                     pairs.append(Pair(ref, dist))
                     places.append((title, number))
-        table, errors = score_by_peers(pairs, PEERS, Path(folder) / "peers.jsonl", args.workers)
+        table, errors = score_by_peers(pairs, peers, Path(folder) / "peers.jsonl", args.workers)
         if errors:
             raise SystemExit(f"{len(errors)} pairs could not be scored: {next(iter(errors.values()))}")
         ours = np.array([metric(pair.dist, pair.ref)[0] for pair in pairs])
-    columns = {metric.info.name: ours, **dict(zip(PEERS, table.T, strict=True))}
+    columns = {metric.info.name: ours, **dict(zip(peers, table.T, strict=True))}
     for title, pictures, steps in plan:
         for name, scores in columns.items():
             runs = [

@@ -22,6 +22,8 @@ class RatedPair:
     level: str = ""
     std: float = math.nan
     """Standard deviation of the ratings in the unit of `mos`; NaN where the table has none."""
+    weight: float = 1.0
+    """How often training draws the pair's reference, relative to other references."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Judgement:
 
 
 def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
-    """Columns ref, dist, mos (larger is better), optionally split (empty is train), std, type and level.
+    """Columns ref, dist, mos (larger is better), optionally split (empty is train), std, type, level, weight.
 
     File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
     missing column or the line that cannot be read.
@@ -71,6 +73,9 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
             std = float(row.get("std") or math.nan)
         except ValueError:
             raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
+        weight = _number(row.get("weight") or "1")
+        if not 0 < weight < math.inf:
+            raise ValueError(f"{path}, line {line}: weight={row['weight']!r} is not a number above 0.")
         pairs.append(
             RatedPair(
                 path.parent / row["ref"],
@@ -80,6 +85,7 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
                 row.get("type") or "",
                 row.get("level") or "",
                 std,
+                weight,
             )
         )
     if not pairs:

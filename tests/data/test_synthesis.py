@@ -17,7 +17,7 @@ from birqa.data.synthesis import (
     build_tid2013,
     build_varied,
     random_generator,
-    read_kadid_cells,
+    read_cells,
 )
 
 SHARED = Path("/work/shared/data")
@@ -61,7 +61,7 @@ def _meta(folder: Path) -> list[dict[str, str]]:
 
 
 def test_cells(ratings):
-    cells = read_kadid_cells(ratings)
+    cells = read_cells(ratings)
     assert len(cells) == 125
     assert cells[3, 2] == pytest.approx((0.78, 0.01))
 
@@ -216,7 +216,7 @@ def test_errors_say_how_to_mend_them(tmp_path, photographs, ratings):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared ratings")
 def test_real_cells():
-    cells = read_kadid_cells(SHARED / "ratings/kadid10k.csv")
+    cells = read_cells(SHARED / "ratings/kadid10k.csv")
     assert len(cells) == 125
     assert cells[1, 1][0] == pytest.approx(0.919, abs=1e-3)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -147,3 +149,15 @@ def test_dark_borders_touch_only_the_outer_pixels_of_the_distorted_picture(pairs
             darkened += (dist[:, 0] < 255 - ref[:, 0]).mean() > 0.9
     assert darkened == 30
     assert plain.border == 0
+
+
+def test_references_are_drawn_in_proportion_to_their_weights(pairs):
+    weighted = [replace(pair, weight=8.0 if pair.ref == pairs[0].ref else 1.0) for pair in pairs]
+    drawn = np.concatenate([sampler(weighted, batch=1, references=1)(step).mos for step in range(200)])
+    assert abs(np.mean(drawn < 1) - 0.8) < 0.1
+
+
+def test_equal_weights_draw_as_none_do(pairs):
+    weighted = [replace(pair, weight=3.0) for pair in pairs]
+    for step in range(3):
+        np.testing.assert_array_equal(sampler(weighted)(step).mos, sampler(pairs)(step).mos)

@@ -117,3 +117,14 @@ def test_ratings_of_training_lie_on_the_scale_of_scores(tmp_path):
     check_unit_range(rated(0, 0.5, 1))
     with pytest.raises(ValueError, match=r"2 ratings are outside 0\.\.1, for example 55: rescale them"):
         check_unit_range(rated(0.5, 55, -0.1))
+
+
+def test_a_weight_says_how_often_a_reference_is_drawn(table):
+    rows = read_rated_pairs(table("ref,dist,mos,weight\na,b,1,2.5\na,c,1,\n"))
+    assert [row.weight for row in rows] == [2.5, 1.0]
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "inf", "often"])
+def test_a_weight_that_is_not_above_0_is_refused_with_its_line(table, weight):
+    with pytest.raises(ValueError, match=f"line 2: weight='{weight}'"):
+        read_rated_pairs(table(f"ref,dist,mos,weight\na,b,1,{weight}\n"))

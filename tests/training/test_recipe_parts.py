@@ -74,3 +74,19 @@ def test_a_card_is_any_object(write):
     assert read_card(write({"summary": "mine"})) == {"summary": "mine"}
     with pytest.raises(ValueError, match="a JSON object is needed"):
         read_card(write("3"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"training": {"batch": 0}}, "batch=0 should be at least 1"),
+        ({"schedule": {"learning_rate": -1e-3}}, "learning_rate=-0.001 should be at least 0"),
+        ({"schedule": {"warmup": -1}}, "warmup=-1 should be at least 0"),
+        ({"schedule": {"gradient_clip": float("nan")}}, "gradient_clip=nan should be at least 0"),
+        ({"schedule": {"average_decay": 1.0}}, "average_decay=1.0 should be from 0 to below 1"),
+    ],
+)
+@pytest.mark.parametrize("defaults", [BlindRecipe(), DenoiserRecipe()])
+def test_settings_that_cannot_train_are_refused(write, defaults, content, message):
+    with pytest.raises(ValueError, match=message):
+        read_parts(write(content), defaults)

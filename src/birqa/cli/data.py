@@ -1,8 +1,10 @@
 """birqa data: rated training and test pictures made from pristine photographs."""
 
 import csv
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -112,6 +114,39 @@ def committee(
     from birqa.data.committee import label_by_committee
 
     print(label_by_committee(tables, out, peers=peer, weight=weight, workers=workers, progress=_report))
+
+
+@app.command("common-scale")
+def common_scale(
+    tid2013: Annotated[Path, typer.Argument(help="TID2013's ratings: ref,type,level,quality.")],
+    kadid10k: Annotated[Path, typer.Argument(help="KADID-10k's ratings, likewise.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the points.")] = False,
+) -> None:
+    """The ratings of TID2013 that are worst (0) and best (1) on KADID-10k's scale, for `data join`."""
+    from birqa.data.joining import find_common_scale
+
+    scale = find_common_scale(tid2013, kadid10k)
+    if as_json:
+        print(json.dumps(asdict(scale) | {"error": scale.error}))
+    else:
+        print(f"{scale.worst:.4f} {scale.best:.4f}")
+
+
+@app.command("join")
+def join(
+    table: Annotated[Path, typer.Argument(help="CSV with ref,dist,mos,split.")],
+    added: Annotated[Path, typer.Argument(help="CSV whose pairs are added, all of them for training.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The joined table.")],
+    share: Annotated[float, typer.Option(help="Share of the draws that go to the added references.")],
+    mos_range: Annotated[
+        tuple[float, float],
+        typer.Option(help="Ratings of the added pairs that are 0 and 1 on the scale of the first table."),
+    ] = (0.0, 1.0),
+) -> None:
+    """One table to train on two rated sets, the second set's ratings on the scale of the first."""
+    from birqa.data.joining import join_tables
+
+    print(join_tables(table, added, out, mos_range=mos_range, share=share))
 
 
 def _unrated(

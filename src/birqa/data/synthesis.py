@@ -93,7 +93,7 @@ def build_kadid(
     otherwise; in a script, call this under `if __name__ == "__main__":`.
     """
     _check_sources(references)
-    cells = read_kadid_cells(ratings_csv)
+    cells = read_cells(ratings_csv)
     missing = [(number, level) for number in KADID10K for level in LEVELS if (number, level) not in cells]
     if missing:
         raise ValueError(
@@ -242,7 +242,7 @@ def build_varied(
     return _make_unrated(jobs, describe, workers, split_of, progress)
 
 
-def read_kadid_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
+def read_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
     """Mean and standard deviation of `quality` over the references, for every (type, level) of the table."""
     qualities: dict[tuple[int, int], list[float]] = {}
     for row in _read_table(path, ("type", "level", "quality")):

@@ -31,7 +31,8 @@ class BatchSampler:
     and several processes can each make their share of a batch.
 
     A batch holds `batch // references_per_batch` distorted versions of each of `references_per_batch`
-    references: PLCC then ranks distortions on the same content as well as across contents.
+    references: PLCC then ranks distortions on the same content as well as across contents. References are
+    drawn in proportion to the mean weight of their pairs.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class BatchSampler:
         for pair in pairs:
             by_reference.setdefault(pair.ref, []).append(pair)
         self.groups = list(by_reference.values())
+        weights = np.array([np.mean([pair.weight for pair in group]) for group in self.groups])
+        self.chances = None if np.ptp(weights) == 0 else weights / weights.sum()
         self.batch = batch
         self.references_per_batch = min(references_per_batch, len(self.groups))
         self.crop = crop
@@ -56,7 +59,7 @@ class BatchSampler:
     def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
         """Batch `step`, or of it the samples whose numbers are in `share`."""
         chosen = np.random.default_rng([self.seed, step]).choice(
-            len(self.groups), self.references_per_batch, replace=False
+            len(self.groups), self.references_per_batch, replace=False, p=self.chances
         )
 
         def draw(index: int, rng: np.random.Generator) -> RatedPair:

@@ -28,6 +28,7 @@ from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.losses import plcc, regression_loss
+from birqa.training.ranges import require_at_least
 from birqa.training.recipes import Recipe
 
 
@@ -47,6 +48,10 @@ class BlindTraining:
     level_weight: float = 0.1
     """Of the cross-entropy over their levels."""
     hidden: int = 128
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "batch", "crop", "hidden")
+        require_at_least(0, self, "mse_weight", "plcc_weight", "type_weight", "level_weight")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from birqa.network.config import BiRQAConfig
+from birqa.training.ranges import require_at_least
 from birqa.training.recipes import read_object
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -94,9 +95,12 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.crop % 8 or self.crop < 0:
             raise ValueError(f"crop={self.crop} should be a multiple of 8, or 0 for whole pictures.")
-        for name in ("steps", "batch", "references_per_batch", "validate_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} should be at least 1.")
+        require_at_least(
+            1, self, "steps", "batch", "references_per_batch", "validate_every", "checkpoint_every"
+        )
+        require_at_least(
+            0, self, "learning_rate", "warmup", "mse_weight", "alpha", "level_weight", "gradient_clip"
+        )
         if self.keep not in ("best", "last"):
             raise ValueError(f"keep={self.keep!r} should be best or last.")
         if self.precision not in ("32-true", "bf16-mixed"):

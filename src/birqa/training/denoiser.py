@@ -21,6 +21,7 @@ from birqa.images import load_image
 from birqa.ratings import RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
+from birqa.training.ranges import require_at_least
 from birqa.training.recipes import Recipe
 
 
@@ -36,6 +37,10 @@ class DenoiserTraining:
     target_weight: float = 0.0
     """l_t."""
     margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "batch")
+        require_at_least(0, self, "crop", "rank_weight", "target_weight", "margin")
 
     @property
     def asks_metric(self) -> bool:

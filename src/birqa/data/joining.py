@@ -1,0 +1,97 @@
+"""One training table from two that were rated on different scales."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from birqa.data.distortions import KADID10K, LEVELS, TID2013
+from birqa.data.synthesis import read_cells
+from birqa.files import replacing
+from birqa.ratings import RatedPair, read_rated_pairs
+
+COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
+
+# Type of TID2013 and type of KADID-10k that are the same distortion with the same parameter.
+SAME_DISTORTIONS = {8: 1, 10: 10, 1: 11}
+
+
+@dataclass(frozen=True)
+class CommonScale:
+    """The line that takes TID2013's ratings to KADID-10k's scale, and what it was fitted to."""
+
+    worst: float
+    """The rating of TID2013 that is 0 on KADID-10k's scale."""
+    best: float
+    """The rating of TID2013 that is 1 on KADID-10k's scale."""
+    points: tuple[tuple[int, int, float, float], ...]
+    """Type and level of TID2013, its mean rating, and KADID-10k's mean rating of the same distortion."""
+
+    @property
+    def error(self) -> float:
+        """Root mean square of what the line misses, on KADID-10k's scale."""
+        misses = [(tid - self.worst) / (self.best - self.worst) - kadid for _, _, tid, kadid in self.points]
+        return float(np.sqrt(np.mean(np.square(misses))))
+
+
+def find_common_scale(tid2013: Path, kadid10k: Path) -> CommonScale:
+    """Fit a line through the distortions that people rated in both databases (CSV: ref,type,level,quality).
+
+    Gaussian blur, JPEG and white noise have the same parameter in both. KADID-10k's mean rating at a
+    strength of TID2013 is interpolated between its own levels, linearly in the logarithm of the strength;
+    strengths beyond its levels are left out. No metric takes part.
+    """
+    tid, kadid = (
+        {cell: mean for cell, (mean, _) in read_cells(path).items()} for path in (tid2013, kadid10k)
+    )
+    points = []
+    for tid_type, kadid_type in SAME_DISTORTIONS.items():
+        known = sorted(
+            (float(np.log(strength)), kadid[kadid_type, level])
+            for level, strength in zip(LEVELS, KADID10K[kadid_type].strengths, strict=True)
+        )
+        strengths, ratings = zip(*known, strict=True)
+        for level, strength in zip(LEVELS, np.log(TID2013[tid_type].strengths), strict=True):
+            if strengths[0] <= strength <= strengths[-1]:
+                equal = float(np.interp(strength, strengths, ratings))
+                points.append((tid_type, level, tid[tid_type, level], equal))
+    slope, offset = np.polyfit([point[2] for point in points], [point[3] for point in points], 1)
+    return CommonScale(float(-offset / slope), float((1 - offset) / slope), tuple(points))
+
+
+def join_tables(
+    table: Path, added: Path, out: Path, *, mos_range: tuple[float, float] = (0.0, 1.0), share: float
+) -> Path:
+    """Write the rows of `table`, and those of `added` as training rows that fill `share` of the draws.
+
+    `mos_range` gives the ratings of `added` that are 0 and 1 on the scale of `table`; what falls below 0
+    becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range, or
+    where no row of `table` is for training.
+    """
+    worst, best = mos_range
+    if not 0 < share < 1:
+        raise ValueError(f"share={share:g} should be between 0 and 1.")
+    if worst == best:
+        raise ValueError("the worst and the best rating must differ.")
+    rows, new = read_rated_pairs(table), read_rated_pairs(added)
+    references = len({row.ref for row in rows if row.split == "train"})
+    if not references:
+        raise ValueError(f"{table}: no row has the split train, so there is nothing to join.")
+    weight = share / (1 - share) * references / len({row.ref for row in new})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_row(row, out, row.mos, row.split, row.weight) for row in rows)
+        writer.writerows(
+            _row(row, out, max(0.0, (row.mos - worst) / (best - worst)), "train", weight) for row in new
+        )
+    return out
+
+
+def _row(pair: RatedPair, out: Path, mos: float, split: str, weight: float) -> Sequence[str]:
+    ref, dist = (os.path.relpath(path, out.parent) for path in (pair.ref, pair.dist))
+    return ref, dist, f"{mos:.6f}", pair.type, pair.level, split, f"{weight:g}"
