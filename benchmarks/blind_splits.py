@@ -1,7 +1,7 @@
 """The no-reference metric on ten random 80/20 splits of LIVE In the Wild.
 
-The statistics of the shipped weights, which were learned without a single rating of these pictures, stay as
-they are; the kernel regression is fitted anew to each training part. Splits are those of blind_baselines.py.
+The statistics are those of the shipped weights, with which no rating has to do; the kernel regression is
+fitted anew to each training part. Splits are those of blind_baselines.py.
 
     python benchmarks/blind_splits.py build/sets/clive.csv --out benchmarks/results/blind-splits.json
 """
@@ -50,11 +50,12 @@ def main() -> None:
     ratings = torch.tensor([picture.mos for picture in pictures])
     names = [picture.image.stem for picture in pictures]
     parts = np.cumsum([0, *model.config.groups])
-    learned = len(model.config.groups) - 2 * len(model.config.widths)
+    every = list(range(len(model.config.groups)))
+    # Three scales and the tones of the whole picture, the same of its centre, the layout.
     kinds = {
-        "blind": range(len(model.config.groups)),
-        "analytic statistics only": range(learned),
-        "learned statistics only": range(learned, len(model.config.groups)),
+        "blind": every,
+        "without the centre": every[:4] + every[8:],
+        "without the layout": every[:8] + every[9:],
     }
     results = {}
     for kind, groups in kinds.items():

@@ -212,7 +212,8 @@ def two_databases() -> list[str]:
         "",
         "Mean ratings, TID2013's brought to KADID-10k's scale by a line through the distortions that both "
         f"made alike ({record['worst']:.3f} becomes 0, {record['best']:.3f} becomes 1; root mean square "
-        f"error {record['error']:.3f}). No picture and no metric takes part. `python benchmarks/two_databases.py`.",
+        f"error {record['error']:.3f}). No picture and no metric takes part. "
+        "`python benchmarks/two_databases.py`.",
         "",
         "| distortion | strength | TID2013 | KADID-10k |",
         "|---|---:|---:|---:|",

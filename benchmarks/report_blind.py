@@ -31,8 +31,8 @@ def blind_splits() -> list[str]:
         "",
         f"{others['pictures']:,} photographs with human ratings; the same ten random splits for all, "
         "medians and "
-        "the range over them. Ours: the statistics are those of the shipped weights, learned without these "
-        "ratings (which kinds of statistics there are was chosen on such splits); the kernel regression is "
+        "the range over them. Ours: the statistics are analytic (which kinds there are was chosen on such "
+        "splits); the kernel regression is "
         "fitted anew to each training part. BRISQUE's regression too, as its paper does it. PLCC as the "
         "scores "
         "are. Published on this set without pretrained networks: BRISQUE about .60, CORNIA about .62, "

@@ -81,7 +81,7 @@ def train_without(
 
 def score(metric: str, pairs: list[RatedPair]) -> list[float]:
     measure = create_full_reference(metric)
-    return [float(measure(load_image(pair.dist), load_image(pair.ref))) for pair in pairs]
+    return [float(measure(load_image(pair.dist), load_image(pair.ref))[0]) for pair in pairs]
 
 
 def compare(plain: np.ndarray, joint: np.ndarray, pairs: list[RatedPair]) -> dict[str, object]:
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("tid2013", type=Path, help="meta.csv of the re-made TID2013, all types")
     parser.add_argument("--ratings", type=Path, required=True, help="folder of tid2013.csv and kadid10k.csv")
     parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=0.4, help="of the draws, for TID2013")
+    parser.add_argument("--share", type=float, default=0.5, help="of the draws, for TID2013")
     parser.add_argument("--steps", type=int, help="of each training; default the recipe's")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--only", type=int, help="run only this group's training, and report nothing")

@@ -6,6 +6,7 @@ import torch
 
 from birqa.blind.config import BlindConfig
 from birqa.blind.histograms import scene_histograms
+from birqa.blind.layout import scene_layout
 from birqa.blind.network import Blind, Statistics
 
 
@@ -33,6 +34,15 @@ def test_the_statistics_are_means_and_deviations_of_every_stage(planes):
     torch.testing.assert_close(pooled, torch.cat(expected, dim=1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalised", [False, True])
+def test_without_widths_nothing_is_learned(planes, normalised):
+    statistics = Statistics(BlindConfig(), normalised)
+    assert not statistics.state_dict()
+    for one in (statistics, statistics.folded()):
+        pooled = one(planes)
+        assert (pooled.shape, pooled.dtype) == ((4, 0), planes.dtype)
+
+
 def test_folding_the_normalisation_changes_nothing(planes):
     learning = Statistics(BlindConfig(widths=(4, 6)), normalised=True)
     with torch.no_grad():
@@ -51,17 +61,24 @@ def test_folding_the_normalisation_changes_nothing(planes):
     assert all(torch.equal(value, before[name]) for name, value in learning.state_dict().items())
 
 
-def test_a_description_starts_with_the_histograms_of_the_shrunk_picture(tiny_blind, planes):
-    module = tiny_blind()
-    described = module.describe(planes)
-    assert described.shape == (4, sum(module.config.groups))
+@pytest.mark.parametrize("widths", [(), (4, 6)])
+def test_a_description_is_histograms_layout_and_what_is_learned_of_the_shrunk_picture(
+    tiny_blind, planes, widths
+):
+    module = tiny_blind(widths=widths)
     small = planes.reshape(4, 3, 32, 2, 40, 2).mean((3, 5))
-    histograms = scene_histograms(small)
-    torch.testing.assert_close(described[:, : histograms.shape[1]], histograms, rtol=0, atol=1e-3)
+    with torch.no_grad():
+        described = module.describe(planes)
+        parts = [scene_histograms(small), scene_layout(small), module.statistics(small)]
+    assert described.shape == (4, sum(module.config.groups))
+    assert [part.shape[1] for part in parts] == [2 * 821, 16, 2 * sum(widths)]
+    # Means over four pixels are rounded in another order, which the roots of small shares enlarge.
+    torch.testing.assert_close(described, torch.cat(parts, dim=1), rtol=1e-3, atol=1e-3)
 
 
-def test_scores_are_clamped_predictions(tiny_blind, planes):
-    module = tiny_blind()
+@pytest.mark.parametrize("widths", [(), (4, 6)])
+def test_scores_are_clamped_predictions(tiny_blind, planes, widths):
+    module = tiny_blind(widths=widths)
     with torch.no_grad():
         plain = module.regression(module.describe(planes))
         torch.testing.assert_close(module(planes), plain)
@@ -72,8 +89,9 @@ def test_scores_are_clamped_predictions(tiny_blind, planes):
         assert torch.equal(module(planes), torch.zeros(4))
 
 
-def test_the_gradient_is_that_of_finite_differences(tiny_blind, planes):
-    module = tiny_blind().double()
+@pytest.mark.parametrize("widths", [(), (4, 6)])
+def test_the_gradient_is_that_of_finite_differences(tiny_blind, planes, widths):
+    module = tiny_blind(widths=widths).double()
     picture = planes[:1, :, :32, :40].double().requires_grad_()
     (gradient,) = torch.autograd.grad(module(picture).sum(), picture)
     generator = torch.Generator().manual_seed(1)
@@ -86,6 +104,7 @@ def test_the_gradient_is_that_of_finite_differences(tiny_blind, planes):
         assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=1e-2, abs=1e-6)
 
 
-def test_an_unfitted_metric_scores_all_pictures_alike():
-    scores = Blind(BlindConfig(widths=(4, 6))).eval()(torch.rand(3, 3, 32, 32))
+@pytest.mark.parametrize("widths", [(), (4, 6)])
+def test_an_unfitted_metric_scores_all_pictures_alike(widths):
+    scores = Blind(BlindConfig(widths=widths)).eval()(torch.rand(3, 3, 32, 32))
     assert torch.equal(scores, torch.zeros(3))

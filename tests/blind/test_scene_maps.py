@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import correlate1d, gaussian_filter
 
+from birqa.blind.config import LAYOUT
 from birqa.blind.layout import scene_layout
 from birqa.blind.maps import MAPS, local_mean, local_statistics, opponent_colours, scene_maps
 
@@ -80,7 +81,7 @@ def test_a_flat_picture_has_no_contrast_and_normalised_samples_of_zero():
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 80), (17, 30), (40, 25)])
-def test_the_layout_holds_means_over_four_by_four_parts(height, width):
+def test_the_layout_holds_means_over_four_by_four_parts_mirrored_ones_together(height, width):
     rgb = random_planes(height, width, seed=3)
     rows, columns = height // 4, width // 4
     small = rgb[:, :, : 4 * rows, : 4 * columns].reshape(2, 3, rows, 4, columns, 4).mean((3, 5))
@@ -89,15 +90,51 @@ def test_the_layout_holds_means_over_four_by_four_parts(height, width):
     planes = np.stack([colours[:, 0].numpy(), np.log2(deviation[:, 0]) / 4], axis=1)
     # Every sample sixteen times, so that parts that end within a sample are exact means.
     fine = planes.repeat(4, axis=2).repeat(4, axis=3)
-    expected = fine.reshape(2, 2, 4, rows, 4, columns).mean((3, 5)).reshape(2, 32)
+    parts = fine.reshape(2, 2, 4, rows, 4, columns).mean((3, 5))
+    # The outer columns of parts, then the inner ones.
+    expected = np.stack([parts[..., [0, 3]].mean(3), parts[..., [1, 2]].mean(3)], axis=3)
     layout = scene_layout(torch.from_numpy(rgb))
-    np.testing.assert_allclose(layout, expected, rtol=0, atol=1e-9)
+    assert layout.shape == (2, LAYOUT) == (2, 16)
+    np.testing.assert_allclose(layout, expected.reshape(2, 16), rtol=0, atol=1e-9)
 
 
-def test_the_layout_tells_above_from_below_and_left_from_right():
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (64, 80), (20, 36), (41, 52)])
+def test_a_picture_and_its_mirror_image_have_the_same_layout(height, width):
+    # Widths are multiples of 4: of others the shrinking leaves out the last columns, which mirroring changes.
+    rgb = torch.from_numpy(random_planes(height, width, seed=4))
+    layout = scene_layout(rgb)
+    torch.testing.assert_close(scene_layout(rgb.flip(3)), layout, rtol=0, atol=1e-9)
+    assert (scene_layout(rgb.flip(2)) - layout).abs().max() > 1e-3
+
+
+def luma_and_contrast(rgb):
+    """Rows from above to below; outer, then inner columns."""
+    return scene_layout(rgb)[0].reshape(2, 4, 2)
+
+
+def test_the_layout_tells_above_from_below():
     rgb = torch.full((1, 3, 64, 64), 0.2)
     rgb[:, :, :16] = 1.0
-    luma = scene_layout(rgb)[0, :16].reshape(4, 4)
-    torch.testing.assert_close(luma, torch.tensor([[1.0], [0.2], [0.2], [0.2]]).expand(4, 4))
-    sideways = scene_layout(rgb.transpose(2, 3).contiguous())[0, :16].reshape(4, 4)
-    torch.testing.assert_close(sideways, luma.T)
+    luma, _ = luma_and_contrast(rgb)
+    torch.testing.assert_close(luma, torch.tensor([[1.0], [0.2], [0.2], [0.2]]).expand(4, 2))
+    luma, _ = luma_and_contrast(rgb.flip(2))
+    torch.testing.assert_close(luma, torch.tensor([[0.2], [0.2], [0.2], [1.0]]).expand(4, 2))
+
+
+def test_the_layout_tells_the_middle_from_the_sides_and_not_left_from_right():
+    rgb = torch.full((1, 3, 64, 64), 0.2)
+    rgb[..., :16] = 1.0
+    for one in (rgb, rgb.flip(3)):
+        luma, _ = luma_and_contrast(one)
+        torch.testing.assert_close(luma, torch.tensor([0.6, 0.2]).expand(4, 2))
+    luma, _ = luma_and_contrast(rgb.roll(16, 3))
+    torch.testing.assert_close(luma, torch.tensor([0.2, 0.6]).expand(4, 2))
+
+
+def test_the_layout_tells_where_the_contrast_is():
+    rgb = torch.full((1, 3, 128, 128), 0.5)
+    rgb[:, :, 32:64, 32:96] = torch.from_numpy(random_planes(32, 64, count=1)).float()
+    _, contrast = luma_and_contrast(rgb)
+    assert contrast.argmax() == 2 * 1 + 1
+    _, contrast = luma_and_contrast(rgb.roll((32, 64), (2, 3)))
+    assert contrast.argmax() == 2 * 2

@@ -151,7 +151,8 @@ def test_mistakes_are_one_sentence(refuses, tables, write, tmp_path, tiny_model,
     refuses("the columns image and mos are needed", "train-blind", "--data", pairs, "--damaged", pairs, *out)
     bare = tmp_path / "bare.csv"
     bare.write_text("ref,dist,mos\n0.png,0-1.png,0.5\n")
-    refuses("must have a type and a level", "train-blind", *tables[:3], bare, *out)
+    with_network = "--recipe", write("blind.json", BLIND)
+    refuses("must have a type and a level", "train-blind", *tables[:3], bare, *out, *with_network)
     assert not (tmp_path / "run" / "model").exists()
 
 

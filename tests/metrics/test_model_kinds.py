@@ -70,7 +70,9 @@ def test_what_is_saved_is_loaded(kind, blind_model, denoiser_model, tiny_blind, 
         torch.testing.assert_close(load_single(model)(pictures), module(pictures), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [{"shrink": 1}, {"shrink": 2}, {"widths": (3, 5, 4)}], ids=str)
+@pytest.mark.parametrize(
+    "config", [{"shrink": 1}, {"shrink": 2}, {"widths": (3, 5, 4)}, {"widths": ()}], ids=str
+)
 def test_every_configuration_exports_and_matches_torch(tiny_blind, tmp_path, photographs, config):
     save_single(tiny_blind(**config), tmp_path / "model", name="blind.other", version="1", card={})
     one, other = (birqa.create_metric(tmp_path / "model", engine=engine, threads=1) for engine in ENGINES)
@@ -87,7 +89,7 @@ def test_every_denoiser_exports_and_matches_torch(tiny_denoiser, tmp_path, confi
 
 
 def test_graphs_hold_no_weights(tiny_blind, tiny_denoiser):
-    for module in (tiny_blind(), tiny_denoiser()):
+    for module in (tiny_blind(), tiny_blind(widths=()), tiny_denoiser()):
         graph = single_graph(module)
         outside = {tensor.name for tensor in graph.graph.initializer if tensor.external_data}
         assert outside == set(single_state(module))
@@ -133,6 +135,12 @@ def test_a_missing_or_misshapen_tensor_is_found(blind_folder, engine):
     assert "the weights do not fit" in refused(blind_folder, engine)
     replace_weights(blind_folder, tensors | {"regression.coefficients": np.ones(3, np.float32)})
     assert "the weights do not fit" in refused(blind_folder, engine)
+
+
+def test_weights_of_a_network_that_the_configuration_lacks_are_found(blind_folder):
+    record = json.loads((blind_folder / "model.json").read_text())
+    edit(blind_folder, config=record["config"] | {"widths": []})
+    assert "the weights do not fit the configuration" in refused(blind_folder, "torch")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -20,10 +20,14 @@ HISTOGRAMS = (
     ),
     *TONES.values(),
 )
-"""Sizes of the parts of what `birqa.blind.histograms.scene_histograms` gives, in their order."""
+"""Sizes of the histograms that `birqa.blind.histograms.scene_histograms` gives of each region, in order."""
 
-LAYOUT_CELLS = 4
-"""Parts a side of `birqa.blind.layout.scene_layout`."""
+CELLS = 4
+"""Parts a side that a picture is divided into: its centre is the inner ones, its layout means of each."""
+REGIONS = ("whole", "centre")
+LAYOUT = CELLS * CELLS
+"""Numbers that `birqa.blind.layout.scene_layout` gives: two of each part, mirrored ones together."""
+_SCALE = _COLOURS * sum(bins * (_DIRECTIONS if name == "product" else 1) for name, bins in RESPONSES.items())
 
 
 class _Stored:
@@ -45,16 +49,17 @@ class _Stored:
 class BlindConfig(_Stored):
     """The no-reference metric; all of it is ours."""
 
-    widths: tuple[int, ...] = (24, 32, 64, 96)
-    """Channels of each stage; every stage halves the grid of the one before."""
+    widths: tuple[int, ...] = ()
+    """Channels of each stage of a network that learns more statistics; every stage halves the grid of the one
+    before. Empty for none."""
     shrink: int = 2
     """Pictures are averaged over so many pixels a side before anything else."""
     supports: int = 0
     """Rated pictures that the kernel regression remembers; 0 before it is fitted."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) < 2 or any(width < 1 for width in self.widths):
-            raise ValueError(f"widths={self.widths} should be at least two numbers of channels.")
+        if len(self.widths) == 1 or any(width < 1 for width in self.widths):
+            raise ValueError(f"widths={self.widths} should be none or at least two numbers of channels.")
         largest = MINIMUM_SIDE // _LEAST_SIDE
         if not 1 <= self.shrink <= largest or self.supports < 0:
             raise ValueError(
@@ -69,8 +74,10 @@ class BlindConfig(_Stored):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Sizes of the groups of statistics: histograms, layout, then mean and deviation of each stage."""
-        return (*HISTOGRAMS, 2 * LAYOUT_CELLS**2, *tuple(width for width in self.widths for _ in range(2)))
+        """Sizes of the groups of statistics: histograms of each scale and of the tones, for each region; the
+        layout; then mean and deviation of each stage."""
+        histograms = (*[_SCALE] * _SCALES, sum(TONES.values())) * len(REGIONS)
+        return (*histograms, LAYOUT, *(width for width in self.widths for _ in range(2)))
 
     @property
     def multiple(self) -> int:

@@ -9,29 +9,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from birqa.blind.config import RESPONSES, TONES
-from birqa.blind.maps import local_statistics, opponent_colours
+from birqa.blind.config import CELLS, RESPONSES, TONES
+from birqa.blind.maps import local_statistics, opponent_colours, shares
 
 SCALES = 3
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
-    """Shares of triangular bins centred evenly from low to high, (N, C, H, W) -> (N, C * bins).
+    """Shares of triangular bins centred evenly from low to high, in each of CELLS x CELLS parts:
+    (N, C, H, W) -> (N, C * bins, CELLS, CELLS).
 
     A bin is a difference of means of ramps clamp(t - k, 0, 1), which leaves exactly 0 where nothing lies; the
     outer bins take what lies beyond.
     """
     placed = (values - low) * ((bins - 1) / (high - low))
     knots = torch.arange(bins - 1, device=values.device, dtype=values.dtype)[:, None, None]
-    above = (placed[:, :, None] - knots).clamp(0, 1).mean((3, 4))
+    above = (placed[:, :, None] - knots).clamp(0, 1)
     none = torch.zeros_like(above[:, :, :1])
+    # Averaged alike, so that equal ramps leave exactly nothing between them.
     ends = torch.cat([none + 1, above, none], dim=2)
-    return (ends[:, :, :-1] - ends[:, :, 1:]).flatten(1)
+    ends = torch.matmul(shares(values, 2), torch.matmul(ends, shares(values, 3).T))
+    return (ends[:, :, :-1] - ends[:, :, 1:]).flatten(1, 2)
 
 
 def scene_histograms(rgb: Tensor) -> Tensor:
-    """RGB (N, 3, H, W) in [0, 1], sides at least 16 -> (N, sum(HISTOGRAMS)), square roots of shares.
+    """RGB (N, 3, H, W) in [0, 1], sides at least 16 -> (N, 2 * sum(HISTOGRAMS)), square roots of shares in
+    the whole picture, then in its centre, half as wide and high: what is shown there is looked at most.
 
     The finest scale is looked at in every second row and column, which holds samples enough.
     """
@@ -41,9 +45,11 @@ def scene_histograms(rgb: Tensor) -> Tensor:
             rgb = F.avg_pool2d(rgb, 2)
         parts += _scale(rgb, stride=1 if scale else 2)
     parts += _tones(rgb)
-    shares = torch.cat(parts, dim=1)
+    grid = torch.cat(parts, dim=1)
+    inner = slice(CELLS // 4, CELLS - CELLS // 4)
+    regions = torch.cat([grid.mean((2, 3)), grid[:, :, inner, inner].mean((2, 3))], dim=1)
     # Just above zero, where the root has no slope, and rounding may leave less than zero.
-    return torch.sqrt(F.relu(shares) + 1e-4)
+    return torch.sqrt(F.relu(regions) + 1e-4)
 
 
 def _scale(rgb: Tensor, stride: int) -> list[Tensor]:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from birqa.blind.config import CELLS
+
 MAPS = 9
 _RADIUS = 3
 _SIGMA = 7 / 6
@@ -49,6 +51,16 @@ def local_statistics(planes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     variance = F.relu(local_mean(centred * centred) - mean * mean)
     deviation = torch.sqrt(variance + _VARIANCE_FLOOR)
     return mean + middle, deviation, (centred - mean) / (deviation + _FLOOR)
+
+
+def shares(planes: Tensor, axis: int) -> Tensor:
+    """(CELLS, length): how much of each part of the picture every row or column makes up; each sums to 1."""
+    # Counted by a sum, so that a traced graph takes pictures of any size.
+    places = torch.ones_like(planes[0, 0].select(3 - axis, 0)).cumsum(0)
+    part = places[-1] / CELLS
+    ends = torch.arange(1, CELLS + 1, device=planes.device, dtype=planes.dtype)[:, None] * part
+    inside = torch.minimum(places, ends) - torch.maximum(places - 1, ends - part)
+    return inside.clamp(0, 1) / part
 
 
 def scene_maps(rgb: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """The no-reference metric: statistics of one picture -> kernel regression on people's ratings.
 
-Most of the statistics are histograms of what natural scenes keep to; a few say where the picture is bright
-and has contrast. The others are means and deviations of the channels of a small convolutional network, which
-has learned to tell distortions and their strength on pictures whose damage is known. The regression says what
-people said of rated pictures that are alike in all of these.
+Most of the statistics are histograms of what natural scenes keep to, in the whole picture and in its centre;
+a few say where the picture is bright and has contrast. Means and deviations of the channels of a small
+convolutional network may be added, which has learned to tell distortions and their strength on pictures whose
+damage is known. The regression says what people said of rated pictures that are alike in all of these.
 """
 
 from itertools import pairwise
@@ -47,6 +47,8 @@ class Statistics(nn.Module):
     def __init__(self, config: BlindConfig, normalised: bool = False) -> None:
         super().__init__()
         self.config, self.normalised = config, normalised
+        if not config.widths:
+            return
         self.stem = _convolution(normalised, MAPS, config.widths[0], side=5, stride=2)
         self.stages = nn.ModuleList(
             nn.Sequential(
@@ -57,6 +59,8 @@ class Statistics(nn.Module):
 
     def forward(self, small: Tensor) -> Tensor:
         """RGB (N, 3, H, W) in [0, 1], shrunk -> (N, 2 * sum(widths))."""
+        if not self.config.widths:
+            return small[:, 0, 0, :0]
         features = F.relu(self.stem(scene_maps(small)))
         pooled = [*_mean_and_deviation(features)]
         for stage in self.stages:

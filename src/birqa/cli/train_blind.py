@@ -13,22 +13,24 @@ def command(
     data: Annotated[
         Path, typer.Option(help="CSV with image,mos,split: rated pictures; split test is held out.")
     ],
-    damaged: Annotated[
-        Path,
-        typer.Option(help="CSV with ref,dist,mos,type,level of damaged pictures, to learn damage from."),
-    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder; an unfinished run there goes on.")],
     recipe: Annotated[
         Path | None, typer.Option(help="JSON with parts network, training and schedule.")
     ] = None,
+    damaged: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with ref,dist,mos,type,level of damaged pictures, for a recipe with a network (widths)."
+        ),
+    ] = None,
     card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Of learning damage.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of learning from damage.")] = None,
     name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "blind.custom",
     version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
 ) -> None:
-    """Learn damage from pristine pictures, then ratings of real ones; the weights land in OUT/model.
+    """Learn what people say of real pictures; the weights land in OUT/model.
 
-    Needs birqa[torch].
+    A recipe with a network learns from --damaged pictures first. Needs birqa[torch].
     """
     from birqa.metric import require_torch
 
@@ -42,15 +44,24 @@ def command(
     written = read_card(card)
     pictures = read_rated_pictures(data)
     check_learnable(pictures)
-    pairs = [pair for pair in read_rated_pairs(damaged) if pair.split == "train"]
-    run = pretrain(parts.network, parts.training, parts.schedule, pairs, out)
-    pretext = run.run(lambda entry: print(json.dumps(entry), flush=True))
+    if bool(parts.network.widths) != (damaged is not None):
+        raise typer.BadParameter(
+            "give it for a recipe with a network (widths), and for no other", param_hint="--damaged"
+        )
+    pairs, pretext = [], None
+    if damaged is not None:
+        pairs = [pair for pair in read_rated_pairs(damaged) if pair.split == "train"]
+        run = pretrain(parts.network, parts.training, parts.schedule, pairs, out)
+        pretext = run.run(lambda entry: print(json.dumps(entry), flush=True))
     with options.progress_bar("Describing") as progress:
         model, measured = fit_blind(parts.network, pretext, pictures, progress)
     facts: dict[str, Any] = {
-        "data": {"damaged pictures": len(pairs), "rated pictures": model.config.supports},
-        "training": parts.to_dict(),
+        "data": {"rated pictures": model.config.supports},
+        "training": {"network": parts.network.to_dict()},
         "validation": measured,
     }
+    if pairs:
+        facts["data"]["damaged pictures"] = len(pairs)
+        facts["training"] = parts.to_dict()
     save_single(model, out / "model", name=name, version=version, card=written | facts)
     print(json.dumps(measured | {"model": str(out / "model")}))

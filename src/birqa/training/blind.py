@@ -1,7 +1,8 @@
-"""First training of the no-reference metric: damage of known kind and strength on pristine photographs.
+"""Training of the no-reference metric: the ratings of real pictures, and before them, if wanted, damage.
 
-The network learns to tell what was done to a picture, how strongly, and what people say of such damage. What
-it has learned are statistics that distortions change; `birqa.blind.regression` then asks people.
+A metric of analytic statistics alone is fitted to ratings (`birqa.blind.regression`). One with a network
+first sees damage of known kind and strength on pristine photographs: it learns to tell what was done to a
+picture, how strongly, and what people say of such damage, and so finds statistics that distortions change.
 """
 
 from collections.abc import Callable, Sequence
@@ -96,7 +97,9 @@ def pretrain(
 
     Raises ValueError where pairs have no type or level, ratings are outside 0..1, or pictures differ in size.
     """
-    if training.crop < 1 or training.crop % network.shrink:
+    if not network.widths:
+        raise ValueError("a metric without a network has nothing to learn from damage: set widths.")
+    if training.crop % network.shrink:
         raise ValueError(f"crop={training.crop} should be a multiple of shrink={network.shrink}.")
     if not pairs or not all(pair.type and pair.level for pair in pairs):
         raise ValueError("every pair must have a type and a level, as `birqa data kadid` writes them.")
@@ -161,17 +164,21 @@ def check_learnable(pictures: Sequence[RatedPicture]) -> None:
 
 def fit_blind(
     network: BlindConfig,
-    pretext: nn.Module,
+    pretext: nn.Module | None,
     pictures: Sequence[RatedPicture],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Blind, dict[str, float]]:
-    """The metric of what `pretext` has learned and the ratings of all pictures but those of split test.
+    """The metric of what `pretext` has learned, None without a network, and of the ratings of all pictures
+    but those of split test.
 
     Gives it with its agreement on the test pictures, empty where there are too few. Raises ValueError for
     ratings outside 0..1, and for pictures that are too small.
     """
     check_unit_range(pictures)
-    described = describe_pictures(network, pretext, [picture.image for picture in pictures], progress)
+    blind = Blind(network)
+    if pretext is not None:
+        blind.statistics = cast(Pretext, pretext).statistics.folded()
+    described = describe_pictures(blind.eval(), [picture.image for picture in pictures], progress)
     ratings = torch.tensor([picture.mos for picture in pictures])
     held_out = torch.tensor([picture.split == "test" for picture in pictures])
     model = fit_regression(described[~held_out], ratings[~held_out], network.groups)
@@ -182,30 +189,23 @@ def fit_blind(
         with suppress(ValueError):
             agreement = correlate(scores.tolist(), ratings[held_out].tolist())
             measured = {"pictures": int(held_out.sum()), "srocc": agreement.srocc, "plcc": agreement.plcc}
-    blind = Blind(replace(network, supports=len(model.supports)))
-    blind.statistics = cast(Pretext, pretext).statistics.folded()
-    blind.regression = model
-    return blind.eval(), measured
+    fitted = Blind(replace(network, supports=len(model.supports)))
+    fitted.statistics, fitted.regression = blind.statistics, model
+    return fitted.eval(), measured
 
 
 @torch.no_grad()
 def describe_pictures(
-    network: BlindConfig,
-    pretext: nn.Module,
-    files: Sequence[Path],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    blind: Blind, files: Sequence[Path], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Tensor:
-    """Statistics of whole pictures, (N, sum(network.groups))."""
-    blind = Blind(replace(network, supports=0))
-    blind.statistics = cast(Pretext, pretext).statistics.folded()
-    blind.eval()
+    """Statistics of whole pictures, (N, sum(blind.config.groups))."""
     described = []
     for done, file in enumerate(files):
         progress(done, len(files))
         picture = load_image(file)
         if min(picture.shape[:2]) < MINIMUM_SIDE:
             raise ValueError(f"{file} is too small: each side must be at least {MINIMUM_SIDE} pixels.")
-        planes = pad_to(to_planes(picture), network.multiple)
+        planes = pad_to(to_planes(picture), blind.config.multiple)
         described.append(blind.describe(torch.from_numpy(planes))[0])
     progress(len(files), len(files))
     return torch.stack(described)
