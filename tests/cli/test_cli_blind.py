@@ -119,7 +119,7 @@ def test_large_pictures_are_reduced_to_a_shorter_side(blind, photos, tmp_path, p
     (plain,) = json.loads(blind(photos / "a.png", "--json").out)
     for side in (96, 500):
         (row,) = json.loads(blind(photos / "a.png", "--shorter-side", side, "--json").out)
-        assert row["score"] == plain["score"] != pytest.approx(wanted, abs=1e-3)
+        assert row["score"] == plain["score"] != pytest.approx(wanted, abs=1e-5)
 
 
 def test_transparent_pictures_stand_on_the_background(blind, tmp_path, photographs):

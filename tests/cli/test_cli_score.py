@@ -322,6 +322,13 @@ def test_help_names_every_command(cli):
         assert cli(command, "--help").code == 0
 
 
+def test_help_names_the_extra_that_a_command_needs(cli):
+    """Square brackets are markup to the printer of help, which swallows what is not escaped."""
+    for command, extra in {"train": "torch", "train-blind": "torch", "data": "data"}.items():
+        text = " ".join(cli(command, "--help").out.split())
+        assert f"birqa[{extra}]" in text, command
+
+
 def test_the_exit_code_reaches_the_shell(python, folder):
     ref, dist = folder / "ref/a.png", folder / "dist/a.webp"
     below = python("-m", "birqa", "score", ref, dist, "--fail-under", "0.99", "--threads", "1")

@@ -95,6 +95,30 @@ def test_a_metric_is_trained_that_scores(cli, tables, write, tmp_path):
     assert load_model(out / "model").sha256 == first
 
 
+def test_a_metric_without_a_network_is_fitted_from_ratings_alone(cli, tables, tmp_path):
+    arguments = ("train-blind", *tables[:2], "-o", tmp_path / "run", "--name", "blind.mine")
+    answer = cli(*arguments)
+    assert (answer.code, answer.err, steps_of(answer)) == (0, "", [])
+    model = load_model(tmp_path / "run/model")
+    assert (model.config.widths, model.config.supports) == ((), 12)
+    assert model.card["data"] == {"rated pictures": 12}
+    pictures = [tmp_path / f"{number}.png" for number in (0, 15)]
+    row = cli("blind", *pictures, "--metric", tmp_path / "run/model", "--json")
+    good, bad = (one["score"] for one in json.loads(row.out))
+    assert good > bad
+    first = model.sha256["weights.safetensors"]
+    assert cli(*arguments).code == 0
+    assert load_model(tmp_path / "run/model").sha256["weights.safetensors"] == first
+
+
+def test_damage_is_given_for_a_network_and_for_nothing_else(refuses, tables, write, tmp_path):
+    message = "give it for a recipe with a network (widths), and for no other"
+    use = ("train-blind", "-o", tmp_path / "run")
+    refuses(message, *use, *tables)
+    refuses(message, *use, *tables[:2], "--recipe", write("recipe.json", BLIND))
+    assert not (tmp_path / "run/model").exists()
+
+
 def test_a_denoiser_is_trained_for_the_metric(cli, tables, write, tmp_path, blind_model):
     weights = {"rank_weight": 0.1, "target_weight": 0.2}
     recipe = write("recipe.json", DENOISER | {"training": DENOISER["training"] | weights})

@@ -133,7 +133,7 @@ def test_what_needs_torch_says_how_to_get_it(without, code):
         (["torch"], "birqa[torch]", ["score", "REF", "DIST", "--engine", "torch"]),
         (["torch"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
         (["onnx"], "birqa[torch]", ["train", "--data", "META", "-o", "OUT"]),
-        (["torch"], "birqa[torch]", ["train-blind", "--data", "META", "--damaged", "META", "-o", "OUT"]),
+        (["torch"], "birqa[torch]", ["train-blind", "--data", "META", "-o", "OUT"]),
         (["torch"], "birqa[torch]", ["train-denoiser", "--data", "META", "-o", "OUT"]),
         (["torch"], "birqa[torch]", ["export", "-o", "OUT"]),
         (["onnx"], "birqa[torch]", ["export", "-o", "OUT"]),

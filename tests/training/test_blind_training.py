@@ -173,6 +173,14 @@ def test_the_metric_is_fitted_to_all_but_the_test_pictures(run, rated):
         assert torch.equal(value, other.state_dict()[name]), name
 
 
+def test_a_metric_without_a_network_needs_no_training(rated, damaged, tmp_path):
+    model, measured = fit_blind(BlindConfig(), None, rated)
+    assert model.config.supports == 12
+    assert measured["srocc"] > 0.7
+    with pytest.raises(ValueError, match="without a network has nothing to learn from damage: set widths"):
+        pretrain(BlindConfig(), TRAINING, SCHEDULE, damaged, tmp_path)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_test_pictures_to_correlate_are_no_reason_to_stop(run, rated, count):
     pictures = [one for one in rated if one.split != "test"]

@@ -23,10 +23,8 @@ def command(
     ] = None,
     background: options.Background = "0.5",
     as_json: options.Json = False,
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")] = None,
-    fail_under: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Exit with 1 when any score is below this (0..1).")
-    ] = None,
+    csv_file: options.CsvFile = None,
+    fail_under: options.FailUnder = None,
 ) -> None:
     """Score pictures without a reference: 1 is best, 0 is worst, on the scale of LIVE In the Wild.
 

@@ -13,7 +13,7 @@ import typer
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Rated pictures: make them from photographs (needs birqa[data]), or read the sets of the field.",
+    help="Rated pictures: make them from photographs (needs birqa\\[data]), or read the sets of the field.",
 )
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Folder for ref/, dist/ and meta.csv.")]

@@ -20,6 +20,16 @@ Background = Annotated[
     str, typer.Option(help="What transparency is laid on: a grey level or R,G,B, each in 0..1.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")]
+FailUnder = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Exit with 1 when any score is below this (0..1).")
+]
+Card = Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")]
+PartsRecipe = Annotated[
+    Path | None, typer.Option("--recipe", help="JSON with parts network, training and schedule.")
+]
+WeightsName = Annotated[str, typer.Option("--name", help="name.tag of the weights.")]
+WeightsVersion = Annotated[str, typer.Option("--version", help="Version of the weights.")]
 
 
 def parse_background(text: str) -> tuple[float, float, float]:

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
+from birqa.cli import options
+
 
 def command(
     data: Annotated[Path, typer.Option(help="CSV with ref,dist,mos,split (train, val or test).")],
@@ -21,7 +23,7 @@ def command(
         str | None,
         typer.Option("--from", help="Fine-tune these weights: a metric's name, name.tag, or a folder."),
     ] = None,
-    card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
+    card: options.Card = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
     batch: Annotated[int | None, typer.Option(min=2)] = None,
     crop: Annotated[
@@ -38,10 +40,10 @@ def command(
     precision: Annotated[
         Literal["32-true", "bf16-mixed"] | None, typer.Option(help="Arithmetic of the network.")
     ] = None,
-    name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "birqa.custom",
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
+    name: options.WeightsName = "birqa.custom",
+    version: options.WeightsVersion = "1",
 ) -> None:
-    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa[torch].
+    """Train BiRQA on rated pairs; the weights land in OUT/model. Needs birqa\\[torch].
 
     On several devices or machines: torchrun --nproc-per-node N -m birqa train ... --devices N [--nodes M].
     """

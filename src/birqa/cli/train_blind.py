@@ -14,23 +14,21 @@ def command(
         Path, typer.Option(help="CSV with image,mos,split: rated pictures; split test is held out.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder; an unfinished run there goes on.")],
-    recipe: Annotated[
-        Path | None, typer.Option(help="JSON with parts network, training and schedule.")
-    ] = None,
+    recipe: options.PartsRecipe = None,
     damaged: Annotated[
         Path | None,
         typer.Option(
             help="CSV with ref,dist,mos,type,level of damaged pictures, for a recipe with a network (widths)."
         ),
     ] = None,
-    card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
+    card: options.Card = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Of learning from damage.")] = None,
-    name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "blind.custom",
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
+    name: options.WeightsName = "blind.custom",
+    version: options.WeightsVersion = "1",
 ) -> None:
     """Learn what people say of real pictures; the weights land in OUT/model.
 
-    A recipe with a network learns from --damaged pictures first. Needs birqa[torch].
+    A recipe with a network learns from --damaged pictures first. Needs birqa\\[torch].
     """
     from birqa.metric import require_torch
 

@@ -6,6 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
+from birqa.cli import options
+
 
 def command(
     data: Annotated[
@@ -15,20 +17,18 @@ def command(
     metric: Annotated[
         str, typer.Option(help="The no-reference metric that it is trained for, where the recipe asks it.")
     ] = "blind",
-    recipe: Annotated[
-        Path | None, typer.Option(help="JSON with parts network, training and schedule.")
-    ] = None,
+    recipe: options.PartsRecipe = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Go on from this denoiser: name, name.tag or folder.")
     ] = None,
-    card: Annotated[Path | None, typer.Option(help="JSON to put into the model's card.")] = None,
+    card: options.Card = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
-    name: Annotated[str, typer.Option(help="name.tag of the weights.")] = "denoiser.custom",
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "1",
+    name: options.WeightsName = "denoiser.custom",
+    version: options.WeightsVersion = "1",
 ) -> None:
     """Train a denoiser by squared error, order of scores and distance of scores; weights land in OUT/model.
 
-    Needs birqa[torch].
+    Needs birqa\\[torch].
     """
     from dataclasses import replace
 
