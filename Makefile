@@ -79,6 +79,10 @@ benchmarks/results/%-hardened.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/birqa eval $< --peer birqa.kadid-aat --json > $@.part
 	mv $@.part $@
 
+benchmarks/results/%-tid.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/birqa eval $< --peer birqa.kadid-tid --json > $@.part
+	mv $@.part $@
+
 # TID2013's own folder metrics_values, where it is at hand, lets types and single pictures be compared too.
 TID2013_VALUES ?=
 benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
@@ -104,7 +108,7 @@ benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-dat
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
-results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside fine-tuning tid2013-hardened kadid-test-hardened) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
