@@ -98,7 +98,7 @@ benchmarks/results/fine-tuning.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV
 # Half an hour on two cores: three trainings.
 benchmarks/results/unseen-groups.json: $(SETS)/train.csv $(SETS)/tid2013/meta.csv recipes/birqa.kadid-tid.json $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/unseen_groups.py $(SETS)/train.csv $(SETS)/tid2013/meta.csv --ratings $(DATA)/ratings \
-		--recipe recipes/birqa.kadid-tid.json --share $(TID_SHARE) --runs runs/unseen-groups --out $@
+		--recipe recipes/birqa.kadid-tid.json --share $(TID_SHARE) --steps 1200 --runs runs/unseen-groups --out $@
 
 benchmarks/results/two-databases.json: | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/two_databases.py $(DATA)/ratings --out $@

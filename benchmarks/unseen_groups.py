@@ -1,7 +1,7 @@
 """Does training on TID2013 as well help on pictures and distortions that neither training saw?
 
     python benchmarks/unseen_groups.py build/sets/train.csv build/sets/tid2013/meta.csv \
-        --ratings ../shared/data/ratings --recipe recipes/birqa.kadid-tid.json \
+        --ratings ../shared/data/ratings --recipe recipes/birqa.kadid-tid.json --steps 1200 \
         --runs runs/unseen-groups --out benchmarks/results/unseen-groups.json
 
 TID2013's types fall into three groups of kin: noise, coding and blur, local and tonal changes. Each of three
@@ -22,6 +22,7 @@ from birqa.data.joining import find_common_scale, join_tables
 from birqa.engines.torch import load_module
 from birqa.evaluation.agreement import resample_references
 from birqa.evaluation.correlation import correlate
+from birqa.export import save_model
 from birqa.files import replacing
 from birqa.images import load_image
 from birqa.metric import create_full_reference
@@ -73,8 +74,6 @@ def train_without(
         start=load_module(model).state_dict(),
     )
     trainer.run(lambda entry: print(json.dumps({"without": folder.name} | entry), flush=True))
-    from birqa.export import save_model
-
     save_model(trainer.result(), folder / "model", name="birqa.part", version="1", card={})
     return folder / "model"
 

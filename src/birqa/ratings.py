@@ -23,7 +23,8 @@ class RatedPair:
     std: float = math.nan
     """Standard deviation of the ratings in the unit of `mos`; NaN where the table has none."""
     weight: float = 1.0
-    """How often training draws the pair's reference, relative to other references."""
+    """How often training draws the pair's reference, relative to other references; anchored batches are drawn
+    by ratings alone."""
 
 
 @dataclass(frozen=True)

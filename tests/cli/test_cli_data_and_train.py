@@ -95,6 +95,32 @@ def test_kadid_refuses_what_it_cannot_use(refuses, tmp_path, originals, kadid_ra
     assert not (tmp_path / "out" / "meta.csv").exists()
 
 
+def test_two_rated_sets_become_one_table(cli, refuses, tmp_path):
+    """The scale that `common-scale` prints is what `join` takes."""
+    for name, scale in (("tid.csv", 9), ("kadid.csv", 1)):
+        rows = [
+            f"1,{kind},{level},{scale * (1 - level / 10)}" for kind in range(1, 26) for level in range(1, 6)
+        ]
+        (tmp_path / name).write_text("\n".join(["ref,type,level,quality", *rows]))
+    for name, rating in (("one", 0.5), ("two", 4.5)):
+        (tmp_path / f"{name}.csv").write_text(f"ref,dist,mos\n{name}.png,{name}-d.png,{rating}\n")
+    found = cli("data", "common-scale", tmp_path / "tid.csv", tmp_path / "kadid.csv")
+    assert (found.code, found.err) == (0, "")
+    told = json.loads(cli("data", "common-scale", tmp_path / "tid.csv", tmp_path / "kadid.csv", "--json").out)
+    worst, best = map(float, found.out.split())
+    assert (worst, best) == pytest.approx((told["worst"], told["best"]), abs=1e-4)
+    assert len(told["points"]) == 11
+    joined = tmp_path / "joined.csv"
+    arguments = "data", "join", tmp_path / "one.csv", tmp_path / "two.csv", "-o", joined, "--share"
+    answer = cli(*arguments, 0.25, "--mos-range", worst, best)
+    assert (answer.code, answer.out.strip()) == (0, str(joined))
+    first, second = rows_of(joined)
+    assert float(second["mos"]) == pytest.approx((4.5 - worst) / (best - worst), abs=1e-5)
+    assert float(second["weight"]) / float(first["weight"]) == pytest.approx(1 / 3, abs=1e-5)
+    refuses("share=2 should be between 0 and 1", *arguments, 2)
+    refuses("one.csv lacks the column", "data", "common-scale", tmp_path / "one.csv", tmp_path / "kadid.csv")
+
+
 def test_tid2013_makes_every_exact_type_of_its_references(cli, tmp_path, originals, monkeypatch):
     monkeypatch.setattr(synthesis, "TID2013_CROPS", ((3, 2),))
     monkeypatch.setattr(synthesis, "TID2013_CROP_SIZE", (32, 32))

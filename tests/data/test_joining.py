@@ -98,6 +98,14 @@ def test_a_known_line_between_two_scales_is_found(tmp_path):
     assert scale.error == pytest.approx(0, abs=1e-9)
 
 
+def test_a_missing_rating_is_named(tmp_path):
+    whole = ratings(tmp_path / "kadid.csv", lambda kind, level: kind + level / 10)
+    lacking = tmp_path / "tid.csv"
+    lacking.write_text("\n".join(line for line in whole.read_text().splitlines() if ",8,3," not in line))
+    with pytest.raises(ValueError, match=r"tid\.csv has no rating for type 8, level 3"):
+        find_common_scale(lacking, whole)
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the ratings are not at hand")
 def test_the_two_databases_agree_on_what_both_rated():
     scale = find_common_scale(SHARED / "tid2013.csv", SHARED / "kadid10k.csv")

@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,19 @@ def find_common_scale(tid2013: Path, kadid10k: Path) -> CommonScale:
 
     Gaussian blur, JPEG and white noise have the same parameter in both. KADID-10k's mean rating at a
     strength of TID2013 is interpolated between its own levels, linearly in the logarithm of the strength;
-    strengths beyond its levels are left out. No metric takes part.
+    strengths beyond its levels are left out. No metric takes part. Raises ValueError where a rating that is
+    needed is missing.
     """
     tid, kadid = (
         {cell: mean for cell, (mean, _) in read_cells(path).items()} for path in (tid2013, kadid10k)
     )
+    for path, cells, types in (
+        (tid2013, tid, SAME_DISTORTIONS),
+        (kadid10k, kadid, SAME_DISTORTIONS.values()),
+    ):
+        for cell in product(types, LEVELS):
+            if cell not in cells:
+                raise ValueError(f"{path} has no rating for type {cell[0]}, level {cell[1]}.")
     points = []
     for tid_type, kadid_type in SAME_DISTORTIONS.items():
         known = sorted(
