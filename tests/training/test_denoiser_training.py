@@ -198,7 +198,7 @@ def test_whole_pictures_may_be_taken(pictures, tmp_path):
     ("change", "message"),
     [
         ({"crop": 34}, "crop=34 should be a multiple of 4"),
-        ({"crop": -4}, "crop=-4 should be a multiple of 4"),
+        ({"crop": -4}, "crop=-4 should be at least 0"),
         ({"crop": 68}, r"0\.png is smaller than the crop of 68: lower `crop`"),
         ({"rank_weight": 0.1}, "rank_weight and target_weight need a metric"),
         ({"target_weight": 0.1}, "rank_weight and target_weight need a metric"),

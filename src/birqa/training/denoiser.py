@@ -88,7 +88,7 @@ def train_denoiser(
     """
     if training.asks_metric and metric is None:
         raise ValueError("rank_weight and target_weight need a metric.")
-    if training.crop < 0 or training.crop % network.multiple:
+    if training.crop % network.multiple:
         raise ValueError(f"crop={training.crop} should be a multiple of {network.multiple}.")
     if not pictures:
         raise ValueError("there are no pictures to train on.")
