@@ -188,7 +188,7 @@ runs/denoiser.mse-2/model/model.json: $(SETS)/clive.csv $(wildcard recipes/denoi
 # to compare with; goes on after a break.
 certificates: $(DEV)/ready $(SETS)/clive.csv runs/denoiser.mse-2/model/model.json benchmarks/results/blind-baselines.json
 	$(DEV)/bin/python benchmarks/blind_splits.py $(SETS)/clive.csv --out benchmarks/results/blind-splits.json
-	$(DEV)/bin/python benchmarks/certificates.py $(SETS)/clive.csv --mse runs/denoiser.mse-2/model \
+	$(DEV)/bin/python benchmarks/certificates.py $(SETS)/clive.csv --mse runs/denoiser.mse-2/model --draws 16 \
 		--cache runs/certificates.jsonl --out benchmarks/results/certificates.json
 	$(DEV)/bin/python benchmarks/certified_attack.py $(SETS)/clive.csv --out benchmarks/results/certified-attack.json
 	$(DEV)/bin/python benchmarks/certificate_cost.py $(DATA)/clive/images/10.webp \
