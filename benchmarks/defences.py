@@ -10,25 +10,22 @@ Every defence starts from the same weights and takes the same number of steps on
 import argparse
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from birqa.attacks.subjects import Subject, load_subject
-from birqa.engines.torch import load_module
 from birqa.export import save_model
 from birqa.files import replacing
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, read_rated_pairs
-from birqa.registry import find_model
 from birqa.robustness.card import make_card
 from birqa.robustness.protocol import load_protocol
 from birqa.robustness.subset import stratified
 from birqa.training.adapters import DeepFeatures
 from birqa.training.config import TrainingConfig, load_recipe
-from birqa.training.fit import Trainer
+from birqa.training.fit import Trainer, start_from
 
 KINDS = ("none", "R", "AT", "AAT", "AT-anchors")
 
@@ -53,13 +50,8 @@ def run(
 def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
     name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
     if not (folder / "model").exists():
-        model = find_model("birqa.kadid")
-        config = replace(
-            load_recipe(args.recipes / f"{kind}.json"),
-            network=model.config,
-            start=f"{model.name} {model.version} {model.fingerprint}",
-        )
-        trained = run(config, pairs, folder, load_module(model).state_dict(), deep=False)
+        config, weights = start_from("birqa.kadid", load_recipe(args.recipes / f"{kind}.json"))
+        trained = run(config, pairs, folder, weights, deep=False)
         save_model(trained, folder / "model", name=name, version="1", card={"training": config.to_dict()})
     return load_subject(folder / "model")
 

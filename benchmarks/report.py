@@ -4,7 +4,6 @@ python benchmarks/report.py
 """
 
 import csv
-import json
 import math
 import statistics
 from pathlib import Path
@@ -14,9 +13,9 @@ import report_blind
 from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
 from birqa.registry import list_models
+from report_blind import RESULTS, load
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
 DATA = {
     "tid2013": (
         "Re-synthesised TID2013, all 24 types",
@@ -51,10 +50,6 @@ DATA = {
         "photographs; labels are what KADID-10k's people said of each (type, level) cell.",
     ),
 }
-
-
-def load(name: str) -> Any:
-    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 # SROCC on the real TID2013; of BiRQA, its paper's figure after training on the real KADID-10k.
@@ -223,11 +218,7 @@ def two_databases() -> list[str]:
         "| distortion | strength | TID2013 | KADID-10k |",
         "|---|---:|---:|---:|",
     ]
-    for row in record["common"]:
-        lines.append(
-            f"| {row['type']} | level {row['level']} | {row['tid2013']:.2f} | {row['kadid10k']:.2f} |"
-        )
-    for row in record["apart"]:
+    for row in record["common"] + record["apart"]:
         lines.append(
             f"| {row['type']} | {row['strength']:.3g} | {row['tid2013']:.2f} | {row['kadid10k']:.2f} |"
         )

@@ -10,7 +10,7 @@ from birqa.registry import find_model
 RESULTS = Path(__file__).parent / "results"
 
 
-def _load(name: str) -> Any:
+def load(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
@@ -21,7 +21,7 @@ def _check_weights(file: str, name: str, weights: str) -> None:
 
 
 def blind_splits() -> list[str]:
-    ours, others = _load("blind-splits"), _load("blind-baselines")
+    ours, others = load("blind-splits"), load("blind-baselines")
     _check_weights("blind-splits", ours["metric"], ours["weights"])
     rows = {f"{ours['metric']} {ours['version']}": ours["results"]["blind"]}
     rows |= {kind: found for kind, found in ours["results"].items() if kind != "blind"}
@@ -52,7 +52,7 @@ def blind_splits() -> list[str]:
 
 
 def certificates() -> list[str]:
-    record = _load("certificates")
+    record = load("certificates")
     for name, weights in zip(("blind.clive", "denoiser.blind"), record["weights"]["DMS+rank"], strict=True):
         _check_weights("certificates", name, weights)
     lines = [
@@ -114,7 +114,7 @@ def _width(found: dict[str, float], spread: float) -> str:
 
 
 def certified_attack() -> list[str]:
-    record = _load("certified-attack")
+    record = load("certified-attack")
     settings, trials = record["settings"], record["trials"]
     return [
         "## Certificates under attack",
@@ -138,7 +138,7 @@ def certified_attack() -> list[str]:
 
 
 def certificate_cost() -> list[str]:
-    record = _load("certificate-cost")
+    record = load("certificate-cost")
     lines = [
         "## Cost of a certificate",
         "",

@@ -11,28 +11,24 @@ goes on where it was: run it again.
 import argparse
 import json
 import statistics
-from dataclasses import replace
 from pathlib import Path
 
-from birqa.engines.torch import load_module
 from birqa.evaluation.agreement import split_references
 from birqa.files import replacing
 from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
 from birqa.training.config import load_recipe
-from birqa.training.fit import Trainer
+from birqa.training.fit import Trainer, start_from
 
 
 def run_split(rows: list[RatedPair], start: str, recipe: Path, folder: Path, seed: int) -> dict[str, float]:
-    model = find_model(start)
-    config = load_recipe(recipe, seed=seed)
-    config = replace(config, network=model.config, start=f"{model.name} {model.version} {model.fingerprint}")
+    config, weights = start_from(start, load_recipe(recipe, seed=seed))
     splits = split_references([str(row.ref) for row in rows], seed)
     train, val, test = (
         [row for row, split in zip(rows, splits, strict=True) if split == part]
         for part in ("train", "val", "test")
     )
-    trainer = Trainer(config, train, val, folder, start=load_module(model).state_dict())
+    trainer = Trainer(config, train, val, folder, start=weights)
     trainer.run(lambda entry: print(json.dumps({"seed": seed} | entry), flush=True))
     trainer.result()
     trainer.validation = test

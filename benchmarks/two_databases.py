@@ -25,8 +25,6 @@ from birqa.files import replacing
 
 CONTRAST, MEAN_SHIFT = (17, 25), (16, 18)
 """Types of TID2013 and of KADID-10k."""
-UNCHANGED = 0.918
-"""KADID-10k's mean rating where a mean shift of 0 leaves the picture as it is (its type 18, level 3)."""
 
 
 def contrast_of(amount: float) -> float:
@@ -41,9 +39,11 @@ def said_by_kadid(kadid: dict[tuple[int, int], float]) -> dict[tuple[int, int], 
     shifts = sorted(
         zip(KADID10K[MEAN_SHIFT[1]].strengths, (kadid[MEAN_SHIFT[1], k] for k in LEVELS), strict=True)
     )
+    # A contrast of 1 leaves the picture as it is, and so does a mean shift of 0.
+    unchanged = dict(shifts)[0]
     factors = [contrast_of(amount) for amount in KADID10K[CONTRAST[1]].strengths]
     contrasts = sorted(
-        [*zip(factors, (kadid[CONTRAST[1], k] for k in LEVELS), strict=True), (1.0, UNCHANGED)]
+        [*zip(factors, (kadid[CONTRAST[1], k] for k in LEVELS), strict=True), (1.0, unchanged)]
     )
     return {
         (tid_type, level): float(np.interp(strength, *zip(*known, strict=True)))
@@ -63,37 +63,31 @@ def main() -> None:
     scale = find_common_scale(*tables)
     tid, kadid = ({cell: mean for cell, (mean, _) in read_cells(path).items()} for path in tables)
 
-    def on_kadid_scale(rating: float) -> float:
-        return (rating - scale.worst) / (scale.best - scale.worst)
-
     believed = said_by_kadid(kadid)
     with tables[0].open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["ref"]) < 25]
-    ratings = np.array([on_kadid_scale(float(row["quality"])) for row in rows])
+    ratings = np.array([scale.to_kadid(float(row["quality"])) for row in rows])
 
     def knows(*types: int) -> float:
         """SROCC of TID2013's cell means with its ratings; `types` are as KADID-10k's people see them."""
-        cells = {cell: on_kadid_scale(mean) for cell, mean in tid.items()}
+        cells = {cell: scale.to_kadid(mean) for cell, mean in tid.items()}
         cells |= {cell: rating for cell, rating in believed.items() if cell[0] in types}
         return spearman(np.array([cells[int(row["type"]), int(row["level"])] for row in rows]), ratings)
+
+    def row(kind: int, level: int, told_by_kadid: float) -> dict[str, object]:
+        return {
+            "type": TID2013[kind].name,
+            "strength": TID2013[kind].strengths[level - 1],
+            "tid2013": scale.to_kadid(tid[kind, level]),
+            "kadid10k": told_by_kadid,
+        }
 
     record = {
         "worst": scale.worst,
         "best": scale.best,
         "error": scale.error,
-        "common": [
-            {"type": TID2013[kind].name, "level": level, "tid2013": on_kadid_scale(rating), "kadid10k": other}
-            for kind, level, rating, other in scale.points
-        ],
-        "apart": [
-            {
-                "type": TID2013[kind].name,
-                "strength": TID2013[kind].strengths[level - 1],
-                "tid2013": on_kadid_scale(tid[kind, level]),
-                "kadid10k": rating,
-            }
-            for (kind, level), rating in sorted(believed.items())
-        ],
+        "common": [row(kind, level, told_by_kadid) for kind, level, _, told_by_kadid in scale.points],
+        "apart": [row(*cell, told_by_kadid) for cell, told_by_kadid in sorted(believed.items())],
         "cell_means": knows(),
         "contrast_as_kadid": knows(CONTRAST[0]),
         "contrast_and_mean_shift_as_kadid": knows(CONTRAST[0], MEAN_SHIFT[0]),

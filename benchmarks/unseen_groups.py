@@ -13,23 +13,21 @@ neither its reference nor any type of its group. A finished training is kept; a 
 import argparse
 import csv
 import json
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from birqa.data.joining import find_common_scale, join_tables
-from birqa.engines.torch import load_module
-from birqa.evaluation.agreement import resample_references
-from birqa.evaluation.correlation import correlate
+from birqa.evaluation.agreement import study_agreement
+from birqa.evaluation.scoring import score_by_peers
 from birqa.export import save_model
 from birqa.files import replacing
-from birqa.images import load_image
-from birqa.metric import create_full_reference
+from birqa.pairing import Pair
 from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
 from birqa.training.config import load_recipe
-from birqa.training.fit import Trainer
+from birqa.training.fit import Trainer, start_from
 
 GROUPS = {
     "noise": (1, 2, 3, 4, 5, 6, 19, 21),
@@ -40,8 +38,8 @@ GROUPS = {
 
 def train_without(
     args: argparse.Namespace, held: list[RatedPair], rows: list[RatedPair], folder: Path
-) -> Path:
-    """The folder of a model that saw no reference and no type of `held`."""
+) -> None:
+    """Leave in `folder` a model that saw no reference and no type of `held`."""
     folder.mkdir(parents=True, exist_ok=True)
     refs, types = {row.ref for row in held}, {row.type for row in held}
     seen = folder / "seen.csv"
@@ -59,11 +57,8 @@ def train_without(
         mos_range=(scale.worst, scale.best),
         share=args.share,
     )
-    model = find_model("birqa.kadid")
-    config = replace(
-        load_recipe(args.recipe, steps=args.steps, threads=args.threads),
-        network=model.config,
-        start=model.label,
+    config, weights = start_from(
+        "birqa.kadid", load_recipe(args.recipe, steps=args.steps, threads=args.threads)
     )
     pairs = read_rated_pairs(joined)
     trainer = Trainer(
@@ -71,29 +66,22 @@ def train_without(
         [pair for pair in pairs if pair.split == "train"],
         [pair for pair in pairs if pair.split == "test"],
         folder,
-        start=load_module(model).state_dict(),
+        start=weights,
     )
     trainer.run(lambda entry: print(json.dumps({"without": folder.name} | entry), flush=True))
     save_model(trainer.result(), folder / "model", name="birqa.part", version="1", card={})
-    return folder / "model"
-
-
-def score(metric: str, pairs: list[RatedPair]) -> list[float]:
-    measure = create_full_reference(metric)
-    return [float(measure(load_image(pair.dist), load_image(pair.ref))[0]) for pair in pairs]
 
 
 def compare(plain: np.ndarray, joint: np.ndarray, pairs: list[RatedPair]) -> dict[str, object]:
-    mos = np.array([pair.mos for pair in pairs])
-    draws = resample_references([str(pair.ref) for pair in pairs], 1000, seed=0)
-    difference = [
-        correlate(joint[draw], mos[draw]).srocc - correlate(plain[draw], mos[draw]).srocc for draw in draws
-    ]
+    study = study_agreement(
+        {"kadid-tid": joint.tolist(), "kadid": plain.tolist()},
+        [pair.mos for pair in pairs],
+        [str(pair.ref) for pair in pairs],
+    )
     return {
         "pairs": len(pairs),
-        "kadid": correlate(plain, mos).srocc,
-        "kadid-tid": correlate(joint, mos).srocc,
-        "difference_interval": np.quantile(difference, [0.025, 0.975]).tolist(),
+        **{one.metric: one.srocc for one in study.agreements},
+        "difference_interval": study.differences[0].interval,
     }
 
 
@@ -108,43 +96,30 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of the draws, for TID2013")
     parser.add_argument("--steps", type=int, help="of each training; default the recipe's")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--only", type=int, help="run only this group's training, and report nothing")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.tid2013)
     refs = sorted({row.ref for row in rows})
     runs = args.runs / find_model("birqa.kadid").fingerprint
-    pairs: list[RatedPair] = []
-    group_of: list[str] = []
-    plain: list[float] = []
-    joint: list[float] = []
+    parts: dict[str, tuple[np.ndarray, np.ndarray, list[RatedPair]]] = {}
     for number, (name, types) in enumerate(GROUPS.items()):
-        if args.only not in (None, number):
-            continue
-        test = set(refs[number :: len(GROUPS)])
+        test, folder = set(refs[number :: len(GROUPS)]), runs / str(number)
         held = [row for row in rows if row.ref in test and int(row.type) in types]
-        model = runs / str(number) / "model"
-        if not (model / "model.json").exists():
-            model = train_without(args, held, rows, runs / str(number))
-        if args.only is not None:
-            return
-        pairs += held
-        group_of += [name] * len(held)
-        plain += score("birqa.kadid", held)
-        joint += score(str(model), held)
-    first, second = np.array(plain), np.array(joint)
+        if not (folder / "model" / "model.json").exists():
+            train_without(args, held, rows, folder)
+        metrics = "birqa.kadid", str(folder / "model")
+        scores, errors = score_by_peers(
+            [Pair(row.ref, row.dist) for row in held], metrics, folder / "scores.jsonl"
+        )
+        if errors:
+            raise SystemExit(f"{len(errors)} pairs could not be scored: {next(iter(errors.values()))}")
+        parts[name] = scores[:, 0], scores[:, 1], held
+    plain, joint, pairs = zip(*parts.values(), strict=True)
     record = {
         "steps": load_recipe(args.recipe, steps=args.steps).steps,
-        "all": compare(first, second, pairs),
-        "groups": {
-            name: compare(
-                first[[one == name for one in group_of]],
-                second[[one == name for one in group_of]],
-                [pair for pair, one in zip(pairs, group_of, strict=True) if one == name],
-            )
-            for name in GROUPS
-        },
+        "all": compare(np.concatenate(plain), np.concatenate(joint), list(chain.from_iterable(pairs))),
+        "groups": {name: compare(*part) for name, part in parts.items()},
     }
     with replacing(args.out) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

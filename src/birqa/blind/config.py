@@ -5,21 +5,18 @@ from typing import Any, Self
 
 from birqa.pyramid import MINIMUM_SIDE
 
-_SCALES = 3
+SCALES = 3
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Rows down and columns to the right of the neighbours that products are taken with."""
 _COLOURS = 3
-_DIRECTIONS = 4
 _LEAST_SIDE = 16
 RESPONSES = {"normalised": 13, "product": 9, "deviation": 12, "gradient": 12, "laplacian": 12}
 """Bins of the histograms of each response, at each scale, of each colour; of products for each direction."""
 TONES = {"luma": 12, "saturation": 10, "largest": 8, "smallest": 8, "blue": 9, "red": 9}
-HISTOGRAMS = (
-    *(
-        _COLOURS * bins * (_DIRECTIONS if name == "product" else 1)
-        for _ in range(_SCALES)
-        for name, bins in RESPONSES.items()
-    ),
-    *TONES.values(),
+_OF_A_SCALE = tuple(
+    _COLOURS * bins * (len(DIRECTIONS) if name == "product" else 1) for name, bins in RESPONSES.items()
 )
+HISTOGRAMS = (*_OF_A_SCALE * SCALES, *TONES.values())
 """Sizes of the histograms that `birqa.blind.histograms.scene_histograms` gives of each region, in order."""
 
 CELLS = 4
@@ -27,7 +24,6 @@ CELLS = 4
 REGIONS = ("whole", "centre")
 LAYOUT = CELLS * CELLS
 """Numbers that `birqa.blind.layout.scene_layout` gives: two of each part, mirrored ones together."""
-_SCALE = _COLOURS * sum(bins * (_DIRECTIONS if name == "product" else 1) for name, bins in RESPONSES.items())
 
 
 class _Stored:
@@ -76,7 +72,7 @@ class BlindConfig(_Stored):
     def groups(self) -> tuple[int, ...]:
         """Sizes of the groups of statistics: histograms of each scale and of the tones, for each region; the
         layout; then mean and deviation of each stage."""
-        histograms = (*[_SCALE] * _SCALES, sum(TONES.values())) * len(REGIONS)
+        histograms = (*[sum(_OF_A_SCALE)] * SCALES, sum(TONES.values())) * len(REGIONS)
         return (*histograms, LAYOUT, *(width for width in self.widths for _ in range(2)))
 
     @property

@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from birqa.blind.config import CELLS, RESPONSES, TONES
+from birqa.blind.config import CELLS, DIRECTIONS, RESPONSES, SCALES, TONES
 from birqa.blind.maps import local_statistics, opponent_colours, shares
-
-SCALES = 3
-DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:

@@ -54,7 +54,7 @@ def command(
     from birqa.network.birqa import BiRQA
     from birqa.ratings import SPLITS, read_rated_pairs
     from birqa.training.config import FINE_TUNING, load_recipe
-    from birqa.training.fit import Trainer
+    from birqa.training.fit import Trainer, start_from
     from birqa.training.recipes import read_card
 
     overrides: dict[str, Any] = {
@@ -80,7 +80,7 @@ def command(
         print(f"birqa: {data} has no rows with split val or test: nothing is validated.", file=sys.stderr)
     weights = None
     if start is not None:
-        config, weights = _first_weights(start, config)
+        config, weights = start_from(start, config)
     fabric = _fabric(device, devices, nodes)
     trainer = Trainer(config, train, held_out, out, fabric, weights)
     started, first = time.monotonic(), trainer.step
@@ -100,16 +100,6 @@ def command(
     }
     save_model(model, out / "model", name=name, version=version, card=written | measured)
     print(json.dumps({"model": str(out / "model")}))
-
-
-def _first_weights(start: str, config: Any) -> tuple[Any, dict[str, Any]]:
-    """The configuration with the network of the model `start`, and its weights as a state of `BiRQA`."""
-    from birqa.engines.torch import load_module
-    from birqa.registry import find_model
-
-    model = find_model(start)
-    label = model.label
-    return replace(config, network=model.config, start=label), load_module(model).state_dict()
 
 
 def _fabric(device: str, devices: int, nodes: int) -> Any:

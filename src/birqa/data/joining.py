@@ -4,7 +4,6 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +30,14 @@ class CommonScale:
     points: tuple[tuple[int, int, float, float], ...]
     """Type and level of TID2013, its mean rating, and KADID-10k's mean rating of the same distortion."""
 
+    def to_kadid(self, rating: float) -> float:
+        """A rating of TID2013 on KADID-10k's scale."""
+        return (rating - self.worst) / (self.best - self.worst)
+
     @property
     def error(self) -> float:
         """Root mean square of what the line misses, on KADID-10k's scale."""
-        misses = [(tid - self.worst) / (self.best - self.worst) - kadid for _, _, tid, kadid in self.points]
+        misses = [self.to_kadid(tid) - kadid for _, _, tid, kadid in self.points]
         return float(np.sqrt(np.mean(np.square(misses))))
 
 
@@ -46,27 +49,19 @@ def find_common_scale(tid2013: Path, kadid10k: Path) -> CommonScale:
     strengths beyond its levels are left out. No metric takes part. Raises ValueError where a rating that is
     needed is missing.
     """
-    tid, kadid = (
-        {cell: mean for cell, (mean, _) in read_cells(path).items()} for path in (tid2013, kadid10k)
-    )
-    for path, cells, types in (
-        (tid2013, tid, SAME_DISTORTIONS),
-        (kadid10k, kadid, SAME_DISTORTIONS.values()),
-    ):
-        for cell in product(types, LEVELS):
-            if cell not in cells:
-                raise ValueError(f"{path} has no rating for type {cell[0]}, level {cell[1]}.")
+    tid = read_cells(tid2013, SAME_DISTORTIONS)
+    kadid = read_cells(kadid10k, SAME_DISTORTIONS.values())
     points = []
     for tid_type, kadid_type in SAME_DISTORTIONS.items():
         known = sorted(
-            (float(np.log(strength)), kadid[kadid_type, level])
+            (float(np.log(strength)), kadid[kadid_type, level][0])
             for level, strength in zip(LEVELS, KADID10K[kadid_type].strengths, strict=True)
         )
         strengths, ratings = zip(*known, strict=True)
         for level, strength in zip(LEVELS, np.log(TID2013[tid_type].strengths), strict=True):
             if strengths[0] <= strength <= strengths[-1]:
                 equal = float(np.interp(strength, strengths, ratings))
-                points.append((tid_type, level, tid[tid_type, level], equal))
+                points.append((tid_type, level, tid[tid_type, level][0], equal))
     slope, offset = np.polyfit([point[2] for point in points], [point[3] for point in points], 1)
     return CommonScale(float(-offset / slope), float((1 - offset) / slope), tuple(points))
 

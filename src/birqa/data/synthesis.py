@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -93,13 +94,7 @@ def build_kadid(
     otherwise; in a script, call this under `if __name__ == "__main__":`.
     """
     _check_sources(references)
-    cells = read_cells(ratings_csv)
-    missing = [(number, level) for number in KADID10K for level in LEVELS if (number, level) not in cells]
-    if missing:
-        raise ValueError(
-            f"{ratings_csv} has no rating for type {missing[0][0]}, level {missing[0][1]}; "
-            "use the complete KADID-10k table (25 types x 5 levels)"
-        )
+    cells = read_cells(ratings_csv, KADID10K)
     jobs = [
         _Job(path, out, "KADID-10k", _grid(path.stem, KADID10K, image_format), image_format, seed)
         for path in references
@@ -242,11 +237,20 @@ def build_varied(
     return _make_unrated(jobs, describe, workers, split_of, progress)
 
 
-def read_cells(path: Path) -> dict[tuple[int, int], tuple[float, float]]:
-    """Mean and standard deviation of `quality` over the references, for every (type, level) of the table."""
+def read_cells(path: Path, needed: Iterable[int] = ()) -> dict[tuple[int, int], tuple[float, float]]:
+    """Mean and standard deviation of `quality` over the references, for every (type, level) of the table.
+
+    Raises ValueError where a type of `needed` is not rated at every level.
+    """
     qualities: dict[tuple[int, int], list[float]] = {}
     for row in _read_table(path, ("type", "level", "quality")):
         qualities.setdefault((int(row["type"]), int(row["level"])), []).append(float(row["quality"]))
+    for number, level in product(needed, LEVELS):
+        if (number, level) not in qualities:
+            raise ValueError(
+                f"{path} has no rating for type {number}, level {level}; "
+                "use the complete table of the database"
+            )
     return {cell: (float(np.mean(values)), float(np.std(values))) for cell, values in qualities.items()}
 
 

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from birqa.engines.torch import load_module
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
 from birqa.ratings import RatedPair
+from birqa.registry import find_model
 from birqa.training.anchors import (
     Bound,
     anchored_loss,
@@ -253,6 +256,12 @@ class Trainer:
             # Too few pairs, or all alike: nothing to say is no reason to stop.
             return {}
         return {"srocc": agreement.srocc, "plcc": agreement.plcc}
+
+
+def start_from(name: str, config: TrainingConfig) -> tuple[TrainingConfig, dict[str, Tensor]]:
+    """The configuration with the network of the model of that name, and its weights, to train on from."""
+    model = find_model(name)
+    return replace(config, network=model.config, start=model.label), load_module(model).state_dict()
 
 
 def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
