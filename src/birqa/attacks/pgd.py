@@ -19,21 +19,22 @@ class IFGSM(SingleBudgetAttack):
     step: float = 1 / 255
     """Length of a step; never more than the budget."""
     keep_best: bool = True
-    """Give the best picture met on the way, not the last."""
+    """Give the best picture met on the way, not the last, which saves a pass of the metric."""
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         return self.climb(goal, dist, dist, budget)[1]
 
     def climb(self, goal: Goal, start: Tensor, dist: Tensor, budget: float) -> tuple[Tensor, Tensor]:
-        """Goals (N,) and pictures after climbing from `start`."""
+        """Best goals met (N,), and the pictures to give, after climbing from `start`."""
         pictures, best = start, start
         best_values = torch.full_like(goal.sign, -torch.inf)
         for _ in range(self.steps):
             values, slope = goal.gradient(pictures)
             best_values, best = better(values, pictures, best_values, best)
             pictures = within(pictures + min(self.step, budget) * slope.sign(), dist, budget)
-        values = goal.value(pictures)
-        return better(values, pictures, best_values, best) if self.keep_best else (values, pictures)
+        if not self.keep_best:
+            return best_values, pictures
+        return better(goal.value(pictures), pictures, best_values, best)
 
 
 @dataclass(frozen=True, kw_only=True)
