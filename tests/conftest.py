@@ -9,9 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageFilter
 
 import birqa
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("birqa", deadline=None)
+settings.load_profile("birqa")
 
 ROOT = Path(__file__).parent.parent
 REFERENCES = ROOT / "examples" / "ref"

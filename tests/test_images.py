@@ -734,7 +734,7 @@ def load_or_refuse(data):
             assert pixels.dtype in (np.uint8, np.float32)
 
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 MAGIC = [
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
     b"\xff\xd8\xff\xe0\0\x10JFIF",

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from birqa.images import ResizeMode, load_image, match_sizes, resize_to
+from birqa.images import ResizeMode, load_image, match_sizes, reduce_to
 from birqa.metric import FullReferenceMetric, NoReferenceMetric
 from birqa.pairing import Pair
 
@@ -70,12 +70,7 @@ def score_pictures(
     """
 
     def load(path: Path) -> np.ndarray:
-        picture = load_image(path, background=background)
-        shorter = min(picture.shape[:2])
-        if shorter_side is None or shorter <= shorter_side:
-            return picture
-        height, width = (max(1, round(side * shorter_side / shorter)) for side in picture.shape[:2])
-        return resize_to(picture, (height, width))
+        return reduce_to(load_image(path, background=background), shorter_side)
 
     for path, score, error in _score_each(pictures, load, metric):
         yield ScoredPicture(path, score, error)

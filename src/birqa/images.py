@@ -155,6 +155,16 @@ def resize_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized.astype(array.dtype, copy=False).reshape((height, width, *array.shape[2:]))
 
 
+def reduce_to(array: np.ndarray, shorter_side: int | None) -> np.ndarray:
+    """`array` as `resize_to` takes it, its shorter side reduced to so many pixels; as it is where that is no
+    longer than asked, or None was asked."""
+    shorter = min(array.shape[:2])
+    if shorter_side is None or shorter <= shorter_side:
+        return array
+    height, width = (max(1, round(side * shorter_side / shorter)) for side in array.shape[:2])
+    return resize_to(array, (height, width))
+
+
 def match_sizes(
     dist: np.ndarray, ref: np.ndarray, mode: ResizeMode = "none"
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -46,7 +46,7 @@ EACH = pytest.mark.parametrize("name", ATTACKS)
 
 
 @EACH
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 10**6),
     budget=st.sampled_from([0.3 / 255, 1 / 255, 0.02, 8 / 255, 0.5]),

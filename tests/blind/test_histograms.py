@@ -70,7 +70,7 @@ def test_a_sample_that_lies_in_two_parts_counts_in_each_by_what_it_covers():
     np.testing.assert_allclose(shares, np.repeat(np.array(expected)[:, None], 4, axis=1), rtol=0, atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(2, 14),
     st.floats(-5, 5),

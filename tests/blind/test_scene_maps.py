@@ -28,7 +28,7 @@ def colours_of(rgb):
     return np.einsum("kc,nchw->nkhw", np.array(forms) * [[1], [2], [2]], rgb)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 24), st.integers(1, 24), st.integers(0, 99))
 def test_the_local_mean_is_scipys_gaussian_with_repeated_edges(height, width, seed):
     planes = random_planes(height, width, seed)

@@ -105,8 +105,8 @@ def test_what_is_not_bounded_ends_with_the_range():
     assert make_claim([7.0] * 100, Request(0.36), NOISE, 3000, UNLIMITED).low == -np.inf
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(first=st.integers(1, 60), more=st.integers(0, 60), memory=st.integers(1, 2**18))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=st.integers(1, 60), more=st.integers(0, 60), memory=st.integers(2**16, 2**19))
 def test_continued_is_at_once(make, first, more, memory):
     whole = make(first + more)
     start = make(first)
@@ -193,7 +193,7 @@ def test_nothing_half_written_is_left(make, tmp_path, monkeypatch):
     assert (tmp_path / "a.json").read_text() == before
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 10**6), character=st.characters(min_codepoint=32, max_codepoint=126))
 def test_no_character_of_a_file_can_be_changed_unseen(tmp_path, make, place, character):
     certificate = make(20)

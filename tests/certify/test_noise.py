@@ -16,7 +16,7 @@ def planes(height=4, width=5, level=100):
     return np.full((3, height, width), level, np.uint8)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(["discrete", "gaussian"]), st.integers(0, 2**63 - 1), st.integers(0, 10**6))
 def test_a_draw_depends_on_seed_and_number_alone(kind, seed, index):
     picture = planes()

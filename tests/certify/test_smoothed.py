@@ -23,7 +23,7 @@ def test_each_draw_is_the_score_of_its_noisy_picture():
     assert scores.tolist() == [np.float32(np.clip(NOISE.draw(k, planes), 0, 1).mean()) for k in (4, 0, 9)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(1, 12), st.sampled_from(["discrete", "gaussian"]))
 def test_neither_batches_nor_breaks_matter(start, count, together, kind):
     noise = Noise(kind, 0.2, 7)
@@ -41,9 +41,15 @@ def test_neither_batches_nor_breaks_matter(start, count, together, kind):
     assert len(sizes) == -(-count // together)
 
 
-def test_never_fewer_than_one_picture_and_none_for_none():
-    assert len(score_draws(mean, PICTURE, NOISE, range(3), memory=1)) == 3
+def test_no_draws_give_no_scores():
     assert score_draws(mean, PICTURE, NOISE, range(0)).shape == (0,)
+
+
+def test_a_picture_that_does_not_fit_is_refused_with_what_it_takes():
+    fits = {"memory": 2**20, "bytes_per_pixel": 2**20 // 54}
+    assert len(score_draws(mean, PICTURE, NOISE, range(3), **fits)) == 3
+    with pytest.raises(ValueError, match=r"9 x 6 pixels takes about 3 MiB .* 2 MiB are allowed"):
+        score_draws(mean, PICTURE, NOISE, range(3), memory=2 * 2**20, bytes_per_pixel=2**20 // 20)
 
 
 def test_progress_counts_draws():
@@ -92,4 +98,4 @@ def test_an_error_of_the_metric_comes_through():
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        score_draws(score, PICTURE, NOISE, range(5), memory=1)
+        score_draws(score, PICTURE, NOISE, range(5))

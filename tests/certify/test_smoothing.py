@@ -138,7 +138,7 @@ def test_a_larger_radius_or_surer_bounds_never_narrow_the_interval(case, more):
         assert wide_high >= high
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.sampled_from([50, 200, 1000]), st.floats(0, 0.4), st.sampled_from([0.01, 0.1]), st.booleans())
 def test_coverage_by_simulation(n, eps, alpha, two_sided):
     """f is monotone along one direction of a Gaussian, so every quantile and the worst case are known."""

@@ -34,7 +34,7 @@ def test_what_is_printed(cli, photo):
     name, *lines = answer.out.splitlines()
     assert name == str(photo)
     labels = {line[2:17].strip(): line[17:] for line in lines}
-    assert list(labels) == ["score", "interval", "radius", "draws", "holds for", "does not cover"]
+    assert list(labels) == ["score", "interval", "picture", "radius", "draws", "holds for", "does not cover"]
     low, _, high = labels["interval"].split(",")[0].split()
     assert float(low) < float(labels["score"].split()[0]) < float(high)
     assert "confidence 0.95 for both ends" in labels["interval"]
@@ -171,6 +171,35 @@ def test_our_own_pair_metric(cli, folder, tmp_path):
     )
     assert checked.code == 0
     assert "3 of 12 draws came out again" in checked.out
+
+
+def test_a_reduced_picture_is_what_the_certificate_is_about(cli, refuses, tmp_path, photo):
+    pixels = np.random.default_rng(2).integers(200, 256, (80, 100, 4)).astype(np.uint8)
+    pixels[..., :3] //= 2
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "large.png")
+    large, saved = tmp_path / "large.png", tmp_path / "c.json"
+    settings = ("--metric", METRIC, "--sigma", 0.2, "--radius", 0.02, "--confidence", 0.95)
+    dark = ("--background", 0)
+    answer = cli("certify", large, *settings, "--samples", 60, "--shorter-side", 40, *dark, "-o", saved)
+    assert "picture        50 x 40" in answer.out
+    by_hand = np.asarray(Image.open(large).convert("RGBA"), np.float64)
+    by_hand = (by_hand[..., :3] * by_hand[..., 3:] / 255).mean() / 255
+    assert load_certificate(saved).claim.score == pytest.approx(by_hand, abs=0.01)
+    answer = cli("verify", saved, large, "--metric", METRIC, *dark)
+    assert (answer.code, answer.err) == (0, "")
+    assert f"the picture is {large}, reduced to 50 x 40" in answer.out
+    assert cli("verify", saved, large, "--metric", METRIC).code == 1
+    longer = ("--continue", saved, "--metric", METRIC, "--samples", 80, *dark)
+    assert cli("certify", large, *longer).code == 0
+    assert len(load_certificate(saved).scores) == 80
+
+
+def test_a_picture_too_large_for_the_memory_is_told(cli, tmp_path, photo):
+    Image.new("RGB", (1100, 1000)).save(tmp_path / "wide.png")
+    answer = cli("certify", tmp_path / "wide.png", *QUICK, "--max-memory", 100)
+    assert (answer.code, answer.out) == (2, "")
+    assert "takes about 1,075 MiB" in answer.err
+    assert "100 MiB are allowed (--max-memory)" in answer.err
 
 
 def test_deep_pictures_need_gaussian_noise(cli, photo, tmp_path):

@@ -96,7 +96,7 @@ def test_groups_are_correlated_apart_and_constant_ones_left_out():
     assert study.agreements[0].srocc_by == {"type": {"a": pytest.approx(1), "b": pytest.approx(-1)}}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(5, 40), st.integers(0, 1000))
 def test_splits_never_divide_a_reference_and_keep_their_shares(references, seed):
     refs = [f"ref{index % references}" for index in range(3 * references)]

@@ -25,7 +25,7 @@ def test_points_on_a_logistic_are_found_again(width, scale):
     np.testing.assert_allclose(fitted(scores), truth(scores), atol=2e-3)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_a_fit_keeps_the_order_and_explains_no_less_than_a_straight_line(seed):
     rng = np.random.default_rng(seed)

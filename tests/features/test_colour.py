@@ -28,7 +28,7 @@ def test_primaries_match_values_worked_by_hand(rgb, ycbcr):
     np.testing.assert_allclose(rgb_to_ycbcr(pixel(*rgb)).flatten().numpy(), ycbcr, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_conversion_agrees_with_scikit_image_stretched_from_studio_to_full_range(seed):
     rgb = np.random.default_rng(seed).random((6, 7, 3))

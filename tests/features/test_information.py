@@ -20,7 +20,7 @@ def stripes(height=33, width=33):
     return np.tile(np.arange(width) % 2.0, (height, 1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SEEDS, st.integers(11, 40), st.integers(11, 40), st.sampled_from([1.0, 0.1, 0.01]))
 def test_map_equals_bits_counted_with_scipy_on_the_0_255_scale(seed, height, width, contrast):
     rng = np.random.default_rng(seed)
@@ -49,7 +49,7 @@ def test_rounding_on_flat_pictures_stays_below_half_a_bit_in_single_precision(le
     assert ours.max() * 2 * np.log2(1 + (255 / 2) ** 2 / 0.4) < 0.5
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SEEDS, st.floats(0, 1))
 def test_map_stays_in_the_unit_range_on_black_and_white_patterns(seed, share):
     rng = np.random.default_rng(seed)
@@ -86,7 +86,7 @@ def test_change_is_below_zero_where_detail_was_lost_and_above_where_some_was_add
     torch.testing.assert_close(information_change(local_statistics(blurred, texture)), -lost)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(SEEDS, st.sampled_from([1.0, 0.1, 0.01]))
 def test_map_and_change_hold_the_bits_of_both_pictures(seed, contrast):
     ref, dist = contrast * torch.tensor(np.random.default_rng(seed).random((2, 1, 1, 20, 20)))

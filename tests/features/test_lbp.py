@@ -39,7 +39,7 @@ def distinct(rng, height=9, width=10):
 # The code
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SEEDS, st.sampled_from([2, 8, 256]))
 def test_code_equals_brute_force_with_and_without_ties(seed, levels):
     plane = np.random.default_rng(seed).integers(0, levels, (8, 9))
@@ -49,7 +49,7 @@ def test_code_equals_brute_force_with_and_without_ties(seed, levels):
         )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SEEDS, st.sampled_from([3, 256]))
 def test_axial_bits_equal_scikit_image_on_any_picture(seed, levels):
     plane = np.random.default_rng(seed).integers(0, levels, (12, 11)).astype(np.uint8)
@@ -68,7 +68,7 @@ def test_all_bits_equal_scikit_image_on_a_ramp(angle):
     np.testing.assert_array_equal(lbp_code(tensor(ramp / 400_000))[0, 0].numpy(), theirs)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(SEEDS, st.sampled_from([2, 256]))
 def test_code_of_8_bit_rgb_equals_exact_integer_arithmetic(seed, levels):
     rng = np.random.default_rng(seed)
@@ -110,7 +110,7 @@ def test_hard_difference_worked_by_hand():
     assert lbp_difference(ref, ref).item() == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SEEDS, st.sampled_from([2, 256]))
 def test_hard_difference_is_the_hamming_distance_of_the_codes(seed, levels):
     ref, dist = np.random.default_rng(seed).integers(0, levels, (2, 8, 9))
@@ -137,7 +137,7 @@ def test_soft_difference_worked_by_hand():
     assert soft_lbp_difference(ref, dist, 0.02).item() == pytest.approx(worked, rel=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_soft_difference_converges_to_the_hard_one_away_from_ties(seed):
     rng = np.random.default_rng(seed)
@@ -152,7 +152,7 @@ def test_soft_difference_converges_to_the_hard_one_away_from_ties(seed):
     assert errors[3] < 1e-14
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_soft_difference_is_symmetric_in_range_and_zero_for_identical(seed):
     ref, dist = torch.tensor(np.random.default_rng(seed).random((2, 1, 1, 8, 8)))

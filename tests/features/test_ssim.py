@@ -33,7 +33,7 @@ def ssim(ref, dist):
     return ssim_map(local_statistics(ref, dist))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SEEDS, SIDES, SIDES)
 def test_map_equals_scikit_image_where_the_window_fits(seed, height, width):
     rng = np.random.default_rng(seed)
@@ -56,7 +56,7 @@ def test_single_precision_stays_close_to_scikit_image():
     np.testing.assert_allclose(ours, oracle[5:-5, 5:-5], rtol=0, atol=2e-4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SEEDS, SIDES, SIDES, st.integers(1, 3))
 def test_identical_pictures_give_exactly_one_in_single_precision(seed, height, width, count):
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_identical_flat_pictures_give_exactly_one(level):
     assert torch.equal(ssim(flat, flat.clone()), torch.ones(1, 1, 7, 11))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_swapping_the_pictures_changes_no_bit(seed):
     rng = np.random.default_rng(seed)

@@ -56,7 +56,7 @@ def test_intervals_are_wider_where_the_metric_errs_more():
     assert radius[2] > 1.5 * radius[-1]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.55, 0.9), st.integers(1, 6))
 def test_more_coverage_is_never_narrower_and_ends_stay_on_the_scale(seed, coverage, bins):
     data = world(seed, references=20)

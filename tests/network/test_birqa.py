@@ -91,7 +91,7 @@ def test_identical_pictures_score_exactly_one_with_trained_weights():
     assert {randomised(seed=seed)(both, both.clone()).item() for seed in range(30)} == {1.0}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SEEDS, st.integers(32, 70), st.integers(32, 70))
 @torch.no_grad()
 def test_identical_pictures_score_one_up_to_rounding_with_random_weights(seed, height, width):
@@ -101,7 +101,7 @@ def test_identical_pictures_score_one_up_to_rounding_with_random_weights(seed, h
     assert torch.equal(model.explain(both, both.clone()).level_score, torch.ones(1, 4))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SEEDS, st.integers(32, 70), st.integers(32, 70), st.sampled_from([0.0, 0.2, 0.3]))
 @torch.no_grad()
 def test_no_pair_scores_outside_the_unit_range_with_random_weights(seed, height, width, scale):

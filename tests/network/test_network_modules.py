@@ -147,7 +147,7 @@ def test_coverage_of_a_picture_of_40_in_cells_of_32_worked_by_hand():
     torch.testing.assert_close(cover.mean(cells), torch.tensor([[0.8 * 2 + 0.2 * 15]]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([4, 8, 32]), st.integers(0, 2))
 def test_mean_over_cells_is_the_mean_over_the_pixels_of_the_picture(height, width, cell, spare):
     rows, columns = (-(-side // cell) + spare for side in (height, width))
@@ -216,7 +216,7 @@ def test_level_head_gives_no_local_scores_unless_asked():
     assert head()(rand(1, 6, 2, 2), rand(1, 1, 2, 2).abs(), whole(2, 2), explain=False).local_score is None
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(1, 8))
 def test_generalised_mean_lies_between_the_mean_and_the_maximum(seed, power):
     cells = torch.tensor(np.random.default_rng(seed).random((1, 4, 3, 5)))
@@ -236,7 +236,7 @@ def test_power_one_is_the_plain_mean():
     torch.testing.assert_close(head(1.0).pool(cells, whole(3, 5)), cells.mean((2, 3)), rtol=1e-9, atol=0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 3.0, 6.0]))
 def test_no_evidence_scores_exactly_one_whatever_the_features(seed, power):
     torch.manual_seed(seed)

@@ -30,7 +30,7 @@ def batches(draw):
     return prediction, target, anchor
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(batches())
 def test_the_error_never_passes_the_bound(batch):
     bound = measure_bound(*batch)
@@ -41,7 +41,6 @@ def test_the_error_never_passes_the_bound(batch):
         assert bound.worst <= bound.eps + 1e-6
 
 
-@settings(deadline=None)
 @given(batches())
 def test_nearest_anchors_are_the_nearest(batch):
     _, target, anchor = batch
@@ -89,7 +88,7 @@ def test_what_the_theorem_does_not_cover_is_refused():
 # Batches
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(16, 200),
     st.integers(2, 8),

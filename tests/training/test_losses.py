@@ -10,7 +10,7 @@ from birqa.training.losses import plcc, regression_loss
 PREDICTION, TARGET = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 0.0, 1.0])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(3, 64), st.floats(-1, 1), st.floats(0.01, 10))
 def test_plcc_equals_scipy(seed, count, share, scale):
     first, noise = np.random.default_rng(seed).normal(size=(2, count))

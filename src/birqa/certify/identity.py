@@ -43,6 +43,10 @@ class Picture:
         """How many samples it has: three a pixel."""
         return 3 * self.width * self.height
 
+    @property
+    def shorter_side(self) -> int:
+        return min(self.width, self.height)
+
     def shows(self, other: "Picture") -> bool:
         """Whether both have the same pixels, whatever their files are called."""
         return (self.width, self.height, self.samples, self.sha256) == (

@@ -16,7 +16,7 @@ Progress = Callable[[int, int], None]
 
 MEMORY = 2**30
 BYTES_PER_PIXEL = 1024
-"""What a pixel of a noisy picture takes on its way through a network, roughly: some layers of 64 maps."""
+"""What a pixel of a noisy picture takes on its way through a network that nobody has measured, roughly."""
 # A score this far outside its range comes from rounding and is taken as the end of the range.
 OVERSHOOT = 1e-4
 
@@ -34,12 +34,12 @@ def score_draws(
 ) -> NDArray[np.float32]:
     """Scores (len(draws),) of the draws of those numbers, in their order; `picture` (H, W, 3).
 
-    `memory` bytes decide how many pictures are scored at once, never fewer than one. Raises ValueError for a
-    picture that does not suit the noise, and for a score that is not finite or outside `limits`.
+    `memory` bytes decide how many pictures are scored at once. Raises ValueError for a picture that does not
+    suit the noise or the memory, and for a score that is not finite or outside `limits`.
     """
     noise.check(picture)
     planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
-    together = max(1, memory // (bytes_per_pixel * picture.shape[0] * picture.shape[1]))
+    together = _check_memory(picture.shape[1], picture.shape[0], bytes_per_pixel, memory)
     batches = [draws[first : first + together] for first in range(0, len(draws), together)]
 
     def draw(batch: Sequence[int]) -> NDArray[np.float32]:
@@ -63,6 +63,18 @@ def score_draws(
             if progress:
                 progress(done, len(draws))
     return np.concatenate(scores) if scores else np.empty(0, np.float32)
+
+
+def _check_memory(width: int, height: int, bytes_per_pixel: int, memory: int) -> int:
+    """How many pictures of that size may be scored at once; raises ValueError for none."""
+    one = width * height * bytes_per_pixel
+    if one > memory:
+        raise ValueError(
+            f"a noisy picture of {width} x {height} pixels takes about {-(-one // 2**20):,} MiB while it is "
+            f"scored, but {memory // 2**20:,} MiB are allowed (--max-memory): allow more, or reduce the "
+            "picture (--shorter-side)."
+        )
+    return memory // one
 
 
 def _checked(scores: NDArray[np.generic], batch: Sequence[int], limits: Interval) -> NDArray[np.float32]:

@@ -31,6 +31,7 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
             f"{_down(claim.low)} .. {_up(claim.high)}, confidence {request.confidence:.10g} for {sides} "
             f"(reached {_nines(claim.coverage)})",
         ),
+        ("picture", f"{picture.width} x {picture.height}"),
         ("radius", f"l2 {request.radius:g}: {explain_radius(request.radius, picture.width, picture.height)}"),
         ("draws", f"{n:,} under {noise.kind} noise of sigma {noise.sigma:g}, seed {noise.seed}"),
         *([] if request.quantile == 0.5 else [("quantile", f"{request.quantile:g}, in place of the median")]),

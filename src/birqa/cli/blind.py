@@ -17,10 +17,7 @@ def command(
     engine: options.Engine = "auto",
     device: options.Device = None,
     threads: options.Threads = None,
-    shorter_side: Annotated[
-        int | None,
-        typer.Option(min=32, help="Reduce pictures whose shorter side is larger to so many pixels."),
-    ] = None,
+    shorter_side: options.ShorterSide = None,
     background: options.Background = "0.5",
     as_json: options.Json = False,
     csv_file: options.CsvFile = None,

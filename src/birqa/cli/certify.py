@@ -12,6 +12,8 @@ import typer
 from birqa.cli import options
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from birqa.certify.certificate import Certificate
 
 Denoiser = Annotated[
@@ -86,6 +88,8 @@ def command(
             "Decide on the number of draws before looking at what the first ones show.",
         ),
     ] = None,
+    shorter_side: options.ShorterSide = None,
+    background: options.Background = "0.5",
     curve: Annotated[Path | None, typer.Option(help="Draw the interval against the radius (PNG).")] = None,
     engine: options.Engine = "auto",
     device: options.Device = None,
@@ -96,7 +100,8 @@ def command(
     """Score pictures so that no perturbation up to a radius can move the score out of a stated interval.
 
     The score is the median of the metric over noisy copies of the picture. `birqa verify` checks the file
-    that -o saves. Exit code: 0 done, 2 something could not be certified.
+    that -o saves. With --shorter-side the certificate is about the reduced picture.
+    Exit code: 0 done, 2 something could not be certified.
     """
     from birqa.certify.certificate import Request, certify, load_certificate
     from birqa.certify.identity import identify
@@ -104,12 +109,14 @@ def command(
     from birqa.certify.subject import create_subject
     from birqa.certify.verification import subject_of
     from birqa.certify.words import advise, describe
-    from birqa.images import load_image
+    from birqa.images import load_image, reduce_to
 
     if len(photos) > 1 and (earlier or curve):
         raise typer.BadParameter("--continue and --curve take one picture at a time")
     options.check_output(output)
     options.check_output(curve)
+    levels = options.parse_background(background)
+
     if curve:
         # What it needs may be missing, which is better said before the work.
         from birqa.certify.curve import save_curve
@@ -117,6 +124,11 @@ def command(
     if start is not None:
         start.recheck()
         output = output or earlier
+        shorter_side = shorter_side or start.picture.shorter_side
+
+    def load(path: Path) -> "np.ndarray":
+        return reduce_to(load_image(path, background=levels), shorter_side)
+
     request = start.request if start else Request()
     request = replace(
         request,
@@ -137,7 +149,7 @@ def command(
     shortfall = advise(request, fresh_noise().sigma, samples)
     if shortfall:
         print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
-    reference = None if ref is None else load_image(ref)
+    reference = None if ref is None else load(ref)
     how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
     if start:
         subject = subject_of(start, metric, denoiser, reference, **how)
@@ -149,7 +161,7 @@ def command(
     failed = False
     for photo, target in zip(photos, targets, strict=True):
         try:
-            pixels = load_image(photo)
+            pixels = load(photo)
             with options.progress_bar("Certifying") as progress:
                 certificate = certify(
                     subject,
@@ -192,6 +204,7 @@ def summary(certificate: "Certificate") -> dict[str, Any]:
     record = certificate.to_dict()
     return {
         **record["claim"],
+        "size": [picture.width, picture.height],
         "bounded": certificate.claim.is_bounded,
         **record["request"],
         "draws": record["draws"],

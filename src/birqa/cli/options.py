@@ -19,6 +19,10 @@ Resize = Annotated[
 Background = Annotated[
     str, typer.Option(help="What transparency is laid on: a grey level or R,G,B, each in 0..1.")
 ]
+ShorterSide = Annotated[
+    int | None,
+    typer.Option(min=32, help="Reduce pictures whose shorter side is larger to so many pixels."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")]
 FailUnder = Annotated[

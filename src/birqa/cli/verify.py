@@ -26,20 +26,23 @@ def command(
     engine: options.Engine = "auto",
     device: options.Device = None,
     threads: options.Threads = None,
+    background: options.Background = "0.5",
     max_memory: MaxMemory = 1024,
     as_json: options.Json = False,
 ) -> None:
     """Check a certificate: its sha256 and arithmetic, and with the picture, metric and draws as well.
 
-    --metric and --denoiser say where to find them, if not in this installation. Exit code: 0 it holds,
+    --metric and --denoiser say where to find them, if not in this installation. Pictures larger than the one
+    that was certified are reduced to its size. Exit code: 0 it holds,
     1 it is refused, 2 it could not be checked.
     """
     from birqa.certify import verification
     from birqa.certify.certificate import CertificateError, check_picture, load_certificate
     from birqa.certify.identity import identify
     from birqa.certify.words import describe
-    from birqa.images import load_image
+    from birqa.images import load_image, reduce_to
 
+    levels = options.parse_background(background)
     checked: list[str] = []
     record: dict[str, Any] = {"holds": True, "reason": None, "checked": checked, "unchecked": []}
     try:
@@ -53,14 +56,18 @@ def command(
                 "whether picture, metric and draws are what it states: give the picture, and enough draws"
             ]
         else:
-            pixels = load_image(photo)
+            whole = load_image(photo, background=levels)
+            pixels = reduce_to(whole, certificate.picture.shorter_side)
             check_picture(certificate, identify(pixels))
-            checked.append(f"the picture is {photo}")
+            height, width = pixels.shape[:2]
+            reduced = "" if pixels is whole else f", reduced to {width} x {height}"
+            checked.append(f"the picture is {photo}{reduced}")
+            reference = None if ref is None else load_image(ref, background=levels)
             subject = verification.subject_of(
                 certificate,
                 metric,
                 denoiser,
-                None if ref is None else load_image(ref),
+                None if reference is None else reduce_to(reference, certificate.picture.shorter_side),
                 engine=engine,
                 device=device,
                 threads=threads,

@@ -109,7 +109,9 @@ def pretrain(
     ratings = np.array([pair.mos for pair in pairs], np.float32)
     out.mkdir(parents=True, exist_ok=True)
     data = digest(*(f"{one.dist.name} {one.mos} {one.type} {one.level}" for one in pairs))
-    cache = out / f"pictures-{network.shrink}-{data[:12]}.npy"
+    states = (pair.dist.stat() for pair in pairs if pair.dist.is_file())
+    shown = digest(data, *(f"{state.st_size} {state.st_mtime_ns}" for state in states))
+    cache = out / f"pictures-{network.shrink}-{shown[:12]}.npy"
     pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, cache)
     side = training.crop // network.shrink
     rows, columns = (length - side + 1 for length in pictures.shape[2:])
