@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 DEMO := .venv-demo
 DEV := .venv
 
-.PHONY: demo test lint results weights blind robustness defences certificates clean
+.PHONY: demo test lint results weights blind robustness purified defences certificates clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/birqa score --pairs examples/pairs.csv
@@ -103,6 +103,11 @@ benchmarks/results/unseen-groups.json: $(SETS)/train.csv $(SETS)/tid2013/meta.cs
 benchmarks/results/two-databases.json: | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/two_databases.py $(DATA)/ratings --out $@
 
+# Two hours on two cores: two trainings.
+benchmarks/results/seeds.json: $(SETS)/train.csv $(SETS)/tid2013/meta.csv $(SETS)/kadid-test/meta.csv recipes/birqa.kadid.json $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/seeds.py $(SETS)/train.csv $(SETS)/tid2013/meta.csv $(SETS)/kadid-test/meta.csv \
+		--recipe recipes/birqa.kadid.json --runs runs/seeds --out $@
+
 # Hours on two cores: ten trainings.
 benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-database.json $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
@@ -133,10 +138,23 @@ robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.jso
 	$(DEV)/bin/python benchmarks/in_use.py $(DATA)/refs384 birqa.kadid birqa.kadid-aat \
 		--out benchmarks/results/in-use.json --picture docs/in-use.png
 
+# Half an hour on two cores: transforms before the plain metric, attacked through them, beside the hardened one.
+PURIFIERS := none flip rotate resize crop jpeg blur denoise hardened
+PURIFIED = $(if $(filter hardened,$*),birqa.kadid-aat,birqa.kadid $(if $(filter-out none,$*),--purify $*))
+
+$(CARDS)/purified-%.json: $(SETS)/kadid-test/meta.csv $(WEIGHTS) recipes/robustness-purifiers.json | $(DEV)/ready
+	mkdir -p $(CARDS) runs
+	$(DEV)/bin/birqa robustness $(PURIFIED) --data $< --protocol recipes/robustness-purifiers.json \
+		--cache runs/purified-$*.jsonl -o $@
+
+purified: $(PURIFIERS:%=$(CARDS)/purified-%.json)
+	$(DEV)/bin/birqa leaderboard $(CARDS) -o docs/robustness.md
+
 # Hours on two cores, or a GPU: every defence on every metric, alike.
 defences: $(SETS)/train.csv | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --runs runs/defences \
-		--protocol recipes/robustness.json --recipes recipes/defences --cards $(CARDS)
+		--protocol recipes/robustness-defences.json --recipes recipes/defences --cards $(CARDS) \
+		--out benchmarks/results/defences.json
 
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv

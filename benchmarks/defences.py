@@ -1,16 +1,20 @@
 """Table 3 of the BiRQA paper: each defence trained alike on each metric, attacked alike, laid side by side.
 
     python benchmarks/defences.py build/sets/train.csv build/sets/kadid-test/meta.csv --runs runs/defences \
-        --protocol recipes/robustness.json --recipes recipes/defences --cards benchmarks/results/robustness
+        --protocol recipes/robustness-defences.json --recipes recipes/defences \
+        --cards benchmarks/results/robustness --out benchmarks/results/defences.json
 
 Every defence starts from the same weights and takes the same number of steps on the same data; so does
-"none", which is the base. What was finished is kept, and what was broken off goes on: run it again.
+"none", which is the base. A kind is a recipe's name. What was finished is kept, and what was broken off goes
+on: run it again.
 """
 
 import argparse
+import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -27,7 +31,7 @@ from birqa.training.adapters import DeepFeatures
 from birqa.training.config import TrainingConfig, load_recipe
 from birqa.training.fit import Trainer, start_from
 
-KINDS = ("none", "R", "AT", "AAT", "AT-anchors")
+KINDS = ("none", "R", "AT", "AAT", "AT-anchors", "AAT-2", "AAT-3", "AAT-8")
 
 
 def run(
@@ -81,6 +85,13 @@ def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) ->
 METRICS = {"birqa": birqa_subject, "deep-features": deep_subject}
 
 
+def last_entry(folder: Path) -> dict[str, float]:
+    """Of a finished run: its steps, the time they took, and what it read on held-out references."""
+    with (folder / "curves.csv").open(newline="", encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    return {name: float(last[name]) for name in ("step", "seconds_per_step", "srocc")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -88,12 +99,13 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
     parser.add_argument("--metric", choices=METRICS, action="append", help="default: all")
-    parser.add_argument("--kind", choices=KINDS, action="append", help="default: all")
+    parser.add_argument("--kind", action="append", help=f"name of a recipe; default: {', '.join(KINDS)}")
     parser.add_argument("--name", help="what cards call the test data; default: their folder")
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--recipes", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--cards", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="which card is whose, and what training took")
     args = parser.parse_args()
     pairs = read_rated_pairs(args.train)
     protocol = load_protocol(args.protocol)
@@ -102,6 +114,7 @@ def main() -> None:
     name = args.name or args.test.resolve().parent.name
     others = [Pair(pair.ref, pair.dist) for pair in pairs if pair.split == "train"]
     args.cards.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
     for metric in args.metric or METRICS:
         load = METRICS[metric]
         base = load("none", args, pairs)
@@ -117,8 +130,16 @@ def main() -> None:
                 train_pairs=others,
                 progress=lambda done, of: print(f"{done} of {of}", flush=True),
             )
-            with replacing(args.cards / f"{name}-{metric}-{kind}.json") as part:
+            file = f"{name}-{metric}-{kind}.json"
+            with replacing(args.cards / file) as part:
                 part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            recipe = load_recipe(args.recipes / f"{kind}.json")
+            rows.append(
+                {"metric": metric, "kind": kind, "card": file, "defence": recipe.to_dict()["defence"]}
+                | last_entry(args.runs / metric / kind)
+            )
+    with replacing(args.out) as part:
+        part.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
