@@ -18,12 +18,18 @@ class BiRQALoss(nn.Module):
     """1 - score: 0 for identical pictures, lower is better, differentiable in `dist`.
 
     The hard LBP comparison is differentiated through its soft form (straight-through). The weights are
-    frozen. Follows `module.to(device)`.
+    frozen. Follows `module.to(device)`. Each side of the pictures is at least 32 pixels.
+
+    Source: the score is that of BiRQA (Gushchin, Antsiferova, Vatolin, 2026), see `birqa.network.birqa`.
     """
 
     def __init__(
         self, name: str | Path = "birqa", reduction: Literal["mean", "sum", "none"] = "mean"
     ) -> None:
+        """`name`: a full-reference metric's name, name.tag or folder; `reduction` is over the batch.
+
+        Raises ValueError for another reduction or a name that is not known, ImportError without PyTorch.
+        """
         super().__init__()
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction={reduction!r} is not known: use 'mean', 'sum' or 'none'.")

@@ -30,6 +30,7 @@ class MetricInfo:
     name: str
     """name.tag."""
     version: str
+    """Of the weights; two versions give different scores."""
     higher_is_better: bool = True
     range: tuple[float, float] = (0.0, 1.0)
     identity: float | None = 1.0
@@ -42,6 +43,7 @@ class ScoreExplanation:
     """One score and what it is made of. L levels, fine to coarse."""
 
     score: float
+    """In [0, 1]; 1 where nothing differs."""
     level_score: np.ndarray
     """(L,), in [0, 1]."""
     reliability: np.ndarray
@@ -92,7 +94,8 @@ class FullReferenceMetric:
 
         Args:
             dist: the distorted picture(s): a path, a Pillow image, an array (H, W, 3) or (N, H, W, 3), a
-                tensor (N, 3, H, W), or a list of paths, images and arrays. uint8, or float in [0, 1].
+                tensor (N, 3, H, W), or a list of paths, images and arrays. uint8, uint16, or float in [0, 1];
+                each side at least 32 pixels.
             ref: the reference(s), as many as `dist` or a single one.
 
         Returns:
@@ -111,7 +114,10 @@ class FullReferenceMetric:
         return self.model.interval
 
     def explain(self, dist: Any, ref: Any) -> ScoreExplanation:
-        """The parts of one pair's score; arguments as for a call, one picture each."""
+        """The parts of one pair's score; arguments as for a call, one picture each.
+
+        Raises ValueError as a call does, and for more than one pair.
+        """
         if _is_tensor(dist) or _is_tensor(ref):
             dist, ref = (_from_tensors(x) for x in check_tensors(dist, ref))
         pairs = list(_pairs(dist, ref))

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 SPLITS = ("train", "val", "test")
@@ -120,12 +120,24 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
     return pictures
 
 
+def rescaled(pairs: Sequence[RatedPair], worst: float, best: float) -> list[RatedPair]:
+    """The pairs with their ratings, and the ratings' deviations, on the scale 0 (`worst`) to 1 (`best`).
+
+    Raises ValueError where the two are equal.
+    """
+    if worst == best:
+        raise ValueError(f"the worst and the best rating must differ, not both be {worst:g}.")
+    scale = best - worst
+    return [replace(pair, mos=(pair.mos - worst) / scale, std=abs(pair.std / scale)) for pair in pairs]
+
+
 def check_unit_range(rated: Sequence[RatedPair | RatedPicture]) -> None:
     """Raises ValueError for ratings outside 0..1, the scale of scores."""
     outside = [one.mos for one in rated if not 0 <= one.mos <= 1]
     if outside:
         raise ValueError(
-            f"{len(outside)} ratings are outside 0..1, for example {outside[0]:g}: rescale them, 1 is best."
+            f"{len(outside)} ratings are outside 0..1, for example {outside[0]:g}: rescale them, 1 is best "
+            "(--mos-range, where the command has it)."
         )
 
 

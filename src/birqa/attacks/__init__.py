@@ -29,7 +29,10 @@ __all__ = ["ATTACKS", "Attack", "Goal", "Metric", "TrainedAttack", "bidirectiona
 
 
 def create_attack(name: str, **settings: Any) -> Attack:
-    """An attack by name, with settings of its own; raises ValueError for what is not known."""
+    """An attack by its name in `ATTACKS`, with settings: fields of its class, such as `steps=20`.
+
+    Raises ValueError for a name or setting that is not known, and for a setting of another type.
+    """
     if name not in ATTACKS:
         raise ValueError(f"there is no attack {name!r}; choose from {', '.join(ATTACKS)}.")
     known = [field.name for field in fields(ATTACKS[name])]

@@ -24,7 +24,9 @@ class APGD(SingleBudgetAttack):
     steps: int = 100
     restarts: int = 1
     momentum: float = 0.75
+    """Share of the new step, the rest being the last move; the paper's alpha."""
     rho: float = 0.75
+    """The paper's."""
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist

@@ -59,7 +59,11 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(ABC):
-    """An attack's settings are its fields; data and budgets come with the call."""
+    """An attack's settings are its fields; data and budgets come with the call.
+
+    Papers attack classifiers; here the score itself, times the sign of the direction, stands in the place of
+    their loss (ours). What else differs from a paper its own class says.
+    """
 
     name: ClassVar[str]
     white_box: ClassVar[bool] = True

@@ -21,8 +21,11 @@ class CW(Attack):
 
     steps: int = 50
     learning_rate: float = 0.01
+    """Of Adam, in tanh space, where pictures of [0, 1] are (tanh + 1) / 2."""
     c: float = 1.0
+    """Weight of the goal beside the squared change."""
     kappa: float = 1.0
+    """The gain that is aimed at, in units of the score."""
 
     @torch.enable_grad()
     def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:

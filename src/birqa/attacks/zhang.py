@@ -24,7 +24,9 @@ class Zhang(Attack):
 
     steps: int = 200
     learning_rate: float = 0.005
+    """Of Adam, on pixels of 0..1."""
     weight: float = 5000.0
+    """Of the similarity beside the squared change of the score in points."""
     eight_bit: bool = True
 
     @torch.enable_grad()

@@ -86,7 +86,6 @@ EXTRAS = {
     "matplotlib": "torch",
     "scipy": "eval",
     "cv2": "data",
-    "skimage": "data",
 }
 
 

@@ -19,7 +19,8 @@ def command(
 ) -> None:
     """Compare the plain, the hardened and washed scores; say which pictures look optimised for the score.
 
-    The threshold lets one in a hundred clean pictures pass as suspect. Exit code: 0 none looks optimised,
+    About one in a hundred clean pictures is taken for suspect, and many an attack is not found
+    (docs/results.md). Exit code: 0 none looks optimised,
     1 at least one does, 2 something could not be looked at.
     """
     from birqa.batch import load_pair

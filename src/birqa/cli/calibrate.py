@@ -14,8 +14,9 @@ def command(
     data: Annotated[Path, typer.Option(help="CSV with ref,dist,mos of references the model never saw.")],
     coverage: Annotated[float, typer.Option(help="Share of ratings that the interval should hold.")] = 0.9,
     identity_mos: Annotated[
-        float, typer.Option(help="Rating of an undistorted picture, by which ratings are divided.")
+        float, typer.Option(help="Rating of an undistorted picture, 0..1, by which ratings are divided.")
     ] = 1.0,
+    mos_range: options.MosRange = None,
     label_spread: Annotated[
         bool,
         typer.Option(
@@ -32,9 +33,12 @@ def command(
     from birqa.files import replacing
     from birqa.metric import create_full_reference
     from birqa.pairing import Pair
-    from birqa.ratings import read_rated_pairs
+    from birqa.ratings import check_unit_range, read_rated_pairs, rescaled
 
     rated = read_rated_pairs(data)
+    if mos_range is not None:
+        rated = rescaled(rated, *mos_range)
+    check_unit_range(rated)
     if label_spread and not all(np.isfinite(pair.std) for pair in rated):
         raise ValueError(f"{data}: --label-spread needs a number in the column std of every row.")
     results = score_pairs(

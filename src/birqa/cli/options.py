@@ -23,6 +23,10 @@ ShorterSide = Annotated[
     int | None,
     typer.Option(min=32, help="Reduce pictures whose shorter side is larger to so many pixels."),
 ]
+MosRange = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Worst and best rating of the data's scale, for example 1 5; default 0 1."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")]
 FailUnder = Annotated[

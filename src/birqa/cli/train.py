@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -30,10 +29,7 @@ def command(
         int | None, typer.Option(min=0, help="Side of the crops, a multiple of 8; 0 takes whole pictures.")
     ] = None,
     seed: Annotated[int | None, typer.Option()] = None,
-    mos_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(help="Worst and best rating of the data's scale, for example 1 5; default 0 1."),
-    ] = None,
+    mos_range: options.MosRange = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")] = "cpu",
     devices: Annotated[int, typer.Option(min=1, help="How many of them on each machine (torchrun).")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="How many machines (torchrun).")] = 1,
@@ -52,7 +48,7 @@ def command(
     require_torch()
     from birqa.export import save_model
     from birqa.network.birqa import BiRQA
-    from birqa.ratings import SPLITS, read_rated_pairs
+    from birqa.ratings import SPLITS, read_rated_pairs, rescaled
     from birqa.training.config import FINE_TUNING, load_recipe
     from birqa.training.fit import Trainer, start_from
     from birqa.training.recipes import read_card
@@ -70,10 +66,7 @@ def command(
     written = read_card(card)
     pairs = read_rated_pairs(data)
     if mos_range is not None:
-        worst, best = mos_range
-        if worst == best:
-            raise typer.BadParameter("the worst and the best rating must differ", param_hint="--mos-range")
-        pairs = [replace(pair, mos=(pair.mos - worst) / (best - worst)) for pair in pairs]
+        pairs = rescaled(pairs, *mos_range)
     train, val, test = ([pair for pair in pairs if pair.split == split] for split in SPLITS)
     held_out = val or test
     if not held_out:

@@ -133,8 +133,8 @@ def build_tid2013(
 
     `kodak` is the folder of the whole Kodak photographs, kodim01 to kodim24, portrait ones upright; `types`
     may name any of the 24, of which only those of the default are nearly exact. `mos` is each picture's own
-    rating, `std` stays empty and `split` is "test": nothing made from Kodak is for training. Resumes like
-    `build_kadid`.
+    rating, `std` stays empty and `split` is "test": what is trained on it can no longer be
+    judged by it. Resumes like `build_kadid`.
     """
     types = tuple(types)
     unknown = sorted(set(types) - set(TID2013))

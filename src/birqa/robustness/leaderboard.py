@@ -42,8 +42,9 @@ def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
         "are pushed down, the others up. 2AFC: of two pictures of one reference, the better rated is pushed "
         "down and the other up; the share still ordered rightly. IR-Score (ours): 1 - the change of scores "
         "integrated over the budgets, as a share of that of the base, on the scale of the ratings. "
-        "Intervals: 95 %, bootstrap over references. These are measurements against these attacks, not "
-        "bounds on others.",
+        "Intervals: 95 %, bootstrap over references. These are measurements against these attacks, made with "
+        "the settings below each table, which are weaker than their authors' where that took too long; they "
+        "are not bounds on others.",
         "",
     ]
     written = [page]
@@ -107,7 +108,13 @@ def _group(cards: Sequence[Card]) -> list[str]:
                 for card in defended
             ]),
         ]  # fmt: skip
-    lines += ["Attacks: " + "; ".join(f"`{json.dumps(a['settings'])}`" for a in first["attacks"]) + ".", ""]
+    lines += ["Attacks: " + "; ".join(f"`{json.dumps(a['settings'])}`" for a in first["attacks"]) + "."]
+    if any("train_budget" in attack["settings"] for attack in first["attacks"]):
+        lines[-1] += (
+            f" Those with a train_budget learned in {protocol['train_steps']} steps on crops of "
+            f"{protocol['train_crop']}x{protocol['train_crop']} of other photographs."
+        )
+    lines.append("")
     lines += [
         "Sanity, on four pictures: exact zeros in each form of the gradient, and the mean gain upwards at "
         "the largest budget tried, by what the attacker followed.",
@@ -119,7 +126,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         seen += [
             f"{attack} {by_budget[max(by_budget, key=float)]:+.3f}" for attack, by_budget in gains.items()
         ]
-        lines.append(f"- {_name(card)}: {', '.join(seen)}. {'; '.join(card['warnings']) or 'No doubts'}.")
+        lines.append(f"- {_name(card)}: {', '.join(seen)}. {'; '.join(_doubts(card)) or 'No doubts'}.")
     return [*lines, ""]
 
 
@@ -136,6 +143,16 @@ def _name(card: Card) -> str:
 def at_headline(attack: Card) -> Card:
     """At the headline budget."""
     return next(one for one in attack["budgets"] if one["headline"])
+
+
+def _doubts(card: Card) -> list[str]:
+    idle = [
+        attack["settings"]["attack"]
+        for attack in card["attacks"]
+        if at_headline(attack)["up"]["relative_gain"] <= 0
+    ]
+    told = f"{' and '.join(idle)} raised no scores: what is shown of them comes from pushing scores down"
+    return [*card["warnings"], *([told] if idle else [])]
 
 
 def _worst(card: Card) -> float:
