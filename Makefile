@@ -71,8 +71,9 @@ PEERS := torchmetrics:psnr torchmetrics:psnr-luma torchmetrics:ssim torchmetrics
 
 WEIGHTS := $(wildcard src/birqa/weights/*/*)
 
+# Beside peers where pictures have ratings of their own, not just the mean of their type and level.
 benchmarks/results/%.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
-	$(DEV)/bin/birqa eval $< $(PEERS:%=--peer %) --cache $(SETS)/$*/peers.jsonl --json > $@.part
+	$(DEV)/bin/birqa eval $< $(if $(filter kadid-test,$*),,$(PEERS:%=--peer %)) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
 benchmarks/results/%-hardened.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready

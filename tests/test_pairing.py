@@ -109,7 +109,7 @@ def test_pairing_errors(tmp_path):
     cases = [
         (file, [], "no distorted picture is given"),
         (tmp_path / "gone.png", [file], r"gone\.png does not exist: check the path"),
-        (file, [file, tmp_path / "gone.png"], r"gone\.png does not exist: check the path"),
+        (file, [tmp_path / "gone.png"], r"gone\.png does not exist: check the path"),
         (file, [empty], "empty holds no pictures"),
         (file, [notes], "notes holds no pictures"),
         (empty, [pictures], "empty holds no pictures"),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,7 +11,13 @@ Result = TypeVar("Result")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; renamed to it on success, removed on failure."""
+    """Gives a path beside `path` to write to; renamed to it on success, removed on failure.
+
+    What is no regular file, such as /dev/stdout, is written to as it is.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -21,16 +27,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class KeptResults(Generic[Result]):
-    """Results of long work by a key of what they are of, in JSON lines: a broken run goes on where it was."""
+    """Results of long work by a key of what they are of, in JSON lines: a broken run goes on where it was.
+
+    Raises ValueError for a file that holds something else.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.kept: dict[str, Result] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
-                # A killed run may leave half a line at the end.
-                if line.endswith("}"):
-                    self.kept.update(json.loads(line))
+                if line and not line.startswith("{"):
+                    raise ValueError(f"{path} holds no kept results: choose another file for them.")
+                # A killed run may leave half a line.
+                with suppress(json.JSONDecodeError):
+                    self.kept.update(json.loads(line or "{}"))
 
     def add(self, fresh: dict[str, Result]) -> None:
         self.kept |= fresh

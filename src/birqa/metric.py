@@ -420,7 +420,7 @@ def _check_sizes(dist: Sequence[int], ref: Sequence[int]) -> None:
     if tuple(dist) != tuple(ref):
         raise ValueError(
             f"the distorted picture is {dist[1]}x{dist[0]} and the reference {ref[1]}x{ref[0]}: "
-            "they must have one size; resize one of them on purpose (--resize on the command line)."
+            "they must have one size; resize one of them on purpose (birqa score has --resize)."
         )
     _check_minimum(dist)
 

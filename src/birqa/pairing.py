@@ -41,13 +41,15 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
     hidden files and folders.
 
     Raises:
-        PairingError: an input is missing, a folder holds no pictures, a folder is paired with something
-            else than one folder, two files of one folder differ in suffix only, or nothing matches.
+        PairingError: the reference or the only distorted input is missing, a folder holds no pictures, a
+            folder is paired with something else than one folder, two files of one folder differ in suffix
+            only, or nothing matches.
     """
     ref, dist = Path(ref), [Path(path) for path in dist]
     if not dist:
         raise PairingError("no distorted picture is given: name a file or a folder after the reference")
-    for path in (ref, *dist):
+    # One missing picture of many is told when its turn comes, as any that cannot be read.
+    for path in (ref, *(dist if len(dist) == 1 else ())):
         if not os.path.exists(path):  # unlike Path.exists, False in a folder that may not be searched
             raise PairingError(f"{path} does not exist: check the path")
 
@@ -122,11 +124,11 @@ def read_pairs_csv(path: Path) -> list[Pair]:
 def list_pictures(inputs: Sequence[Path]) -> list[Path]:
     """Files as they are named, and the pictures in folders, sorted, searched as in `pair_inputs`.
 
-    Raises PairingError for an input that is missing, or a folder without pictures.
+    Raises PairingError for a folder without pictures, or where all there is to list is missing.
     """
     found: list[Path] = []
     for path in inputs:
-        if not os.path.exists(path):
+        if len(inputs) == 1 and not os.path.exists(path):
             raise PairingError(f"{path} does not exist: check the path")
         found += _pictures(path) if path.is_dir() else [path]
     return found

@@ -304,8 +304,32 @@ def test_wrong_input_is_told():
         create_attack("pgd", stepz=3)
     with pytest.raises(ValueError, match=r"pgd: steps='many' should be like 10"):
         create_attack("pgd", steps="many")
+    with pytest.raises(ValueError, match=r"pgd has no setting 'name'"):
+        create_attack("pgd", name="fgsm")
+    with pytest.raises(ValueError, match=r"autoattack: stretches=\['a'\] should be like"):
+        create_attack("autoattack", stretches=["a"])
     with pytest.raises(ValueError, match=r"1 \(up\) or -1 \(down\)"):
         UAP().train(wavy, [], 0)
+
+
+@pytest.mark.parametrize("setting", ["steps", "queries", "restarts"])
+def test_an_attack_that_would_do_nothing_is_refused(setting):
+    having = [name for name in ATTACKS if setting in create_attack(name).settings()]
+    assert having
+    for name in having:
+        assert getattr(create_attack(name, **{setting: 1}), setting) == 1
+        for value in (0, -1):
+            with pytest.raises(ValueError, match=f"^{name}: {setting}={value} should be at least 1.$"):
+                create_attack(name, **{setting: value})
+    with pytest.raises(ValueError, match="steps=0 should be at least 1"):
+        replace(PGD(), steps=0)
+
+
+def test_parts_of_an_attack_are_held_to_the_same():
+    with pytest.raises(ValueError, match="apgd: restarts=0 should be at least 1"):
+        create_attack("autoattack", apgd={"restarts": 0})
+    with pytest.raises(ValueError, match="square: queries=-5 should be at least 1"):
+        create_attack("autoattack", square={"queries": -5})
 
 
 # Agreement with a library

@@ -70,7 +70,7 @@ def test_what_names_no_metric_is_said(tmp_path):
         load_subject("nothing")
     with pytest.raises(ValueError, match="piq:nothing is not known"):
         load_subject("piq:nothing")
-    with pytest.raises(ValueError, match="callable on tensors"):
+    with pytest.raises(ValueError, match="has no callable nothing"):
         load_subject("python:tests_metric_of_distance:nothing")
     with pytest.raises(ValueError, match="scores files"):
         load_subject("csv:scores.csv")

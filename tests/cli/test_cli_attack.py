@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -53,6 +54,154 @@ def test_a_folder_gets_a_table_and_goes_on_where_it_was(cli, folder, tiny_model)
     other = cli(*arguments, "--direction", "up")
     assert other.code == 2
     assert "holds an attack with other settings" in other.complaint
+
+
+def test_other_inputs_of_the_same_name_are_attacked_anew(cli, folder, tiny_model):
+    out = folder / "attacked"
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+
+    def outcomes():
+        printed = json.loads(cli(*arguments, "--json").out)["outcomes"]
+        kept = {one["attacked"]: one for one in json.loads((out / "attack.json").read_text())["outcomes"]}
+        for one in printed:
+            assert len(kept[one["attacked"]].pop("inputs")) == 64
+            assert kept[one["attacked"]] == one
+        return printed
+
+    first = outcomes()
+    assert outcomes() == first
+    for side, changed in (("dist", 1), ("ref", 0)):
+        name = {"dist": "b.png", "ref": "a.png"}[side]
+        Image.open(folder / side / name).rotate(180).save(folder / side / name)
+        second = outcomes()
+        assert [one != other for one, other in zip(first, second, strict=True)].index(True) == changed
+        assert sum(one != other for one, other in zip(first, second, strict=True)) == 1
+        metric = birqa.create_metric(tiny_model)
+        again = second[changed]
+        assert again["before"] == pytest.approx(metric(again["dist"], again["ref"])[0], abs=1e-4)
+        first = second
+
+
+def test_a_picture_whose_direction_has_changed_is_attacked_anew(cli, folder, tiny_model):
+    out = folder / "attacked"
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+    bidirectional = (*arguments, "--direction", "bidirectional", "--json")
+    first = json.loads(cli(*bidirectional).out)["outcomes"]
+    # Beside noise, a is no longer one of the worse.
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    for name in ("b.png", "c.png"):
+        Image.fromarray(noise).save(folder / "dist" / name)
+    second = json.loads(cli(*bidirectional).out)["outcomes"]
+    assert (first[0]["direction"], second[0]["direction"]) == ("up", "down")
+    assert second[0]["after"] < second[0]["before"]
+
+
+def test_another_way_to_resize_is_another_run(cli, folder, tiny_model):
+    out = folder / "attacked"
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+    assert cli(*arguments).code == 0
+    other = cli(*arguments, "--resize", "dist-to-ref")
+    assert other.code == 2
+    assert "holds an attack with other settings" in other.complaint
+    assert other.out == ""
+
+
+@pytest.mark.parametrize("text", ["{}", '{"settings": ', "[]", "\xff"])
+def test_a_damaged_record_is_named(folder, tiny_model, refuses, text):
+    out = folder / "attacked"
+    out.mkdir()
+    (out / "attack.json").write_bytes(text.encode("latin-1"))
+    answer = refuses(
+        "attack.json",
+        *_attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model),
+    )
+    assert "choose another folder" in answer.complaint
+    assert not list(out.glob("*.png"))
+
+
+def test_a_record_that_lacks_something_of_an_outcome_is_damaged(cli, folder, tiny_model, refuses):
+    out = folder / "attacked"
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+    assert cli(*arguments).code == 0
+    record = json.loads((out / "attack.json").read_text())
+    del record["outcomes"][0]["psnr"]
+    (out / "attack.json").write_text(json.dumps(record))
+    refuses("attack.json is damaged or no record of an attack: delete it, or choose", *arguments)
+
+
+def test_small_pictures_are_refused_and_leave_nothing_behind(cli, folder, tiny_model, refuses):
+    for side, name in (("ref", "b.png"), ("dist", "b.png")):
+        Image.open(folder / side / name).crop((0, 0, 40, 31)).save(folder / side / name)
+    ref, dist, out = folder / "ref" / "b.png", folder / "dist" / "b.png", folder / "adv.png"
+    refuses(
+        "b.png is 40x31, but each side must be at least 32 pixels",
+        *_attack(ref, dist, "-o", out, "--attack", "fgsm", metric=tiny_model),
+    )
+    assert not out.exists()
+    out = folder / "attacked"
+    answer = cli(*_attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model))
+    assert answer.code == 2
+    assert "b.png is 40x31, but each side must be at least 32 pixels" in answer.complaint
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "attack.csv", "attack.json", "c.png"]
+
+
+def test_a_picture_whose_outcome_fails_is_not_written(cli, folder, monkeypatch):
+    (folder / "metric_that_fails.py").write_text(
+        "calls = []\n"
+        "def score(dist, ref):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 3:\n"
+        "        raise ValueError('the metric fails.')\n"
+        "    return -(dist - ref).abs().mean((1, 2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    out = folder / "adv.png"
+    answer = cli(
+        *_attack(
+            *(folder / "ref" / "b.png", folder / "dist" / "b.png", "-o", out, "--attack", "fgsm"),
+            metric="python:metric_that_fails:score",
+        )
+    )
+    assert (answer.code, answer.out) == (2, "")
+    assert "the metric fails" in answer.complaint
+    assert not out.exists()
+
+
+def test_no_change_is_null_in_json_and_infinite_otherwise(cli, folder, monkeypatch):
+    (folder / "metric_of_nothing.py").write_text(
+        "def score(dist, ref):\n    return 0 * dist.mean((1, 2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(folder)
+    out = folder / "attacked"
+    arguments = _attack(
+        *(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm"),
+        metric="python:metric_of_nothing:score",
+    )
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    for _ in range(2):
+        printed = cli(*arguments, "--json").out
+        for text in (printed, (out / "attack.json").read_text()):
+            outcomes = json.loads(text, parse_constant=refuse)["outcomes"]
+            assert [outcome["psnr"] for outcome in outcomes] == [None] * 3
+    written = (out / "a.png").stat().st_mtime_ns
+    table = cli(*arguments)
+    assert [line.split("\t")[2] for line in table.out.splitlines()[2:]] == ["inf"] * 3
+    with (out / "attack.csv").open() as file:
+        assert all(math.isinf(float(row["psnr"])) for row in csv.DictReader(file))
+    assert (out / "a.png").stat().st_mtime_ns == written
+
+
+def test_inputs_are_not_overwritten(folder, tiny_model, refuses):
+    before = (folder / "dist" / "b.png").read_bytes()
+    for inputs, out in (
+        ((folder / "ref" / "b.png", folder / "dist" / "b.png"), folder / "dist" / "b.png"),
+        ((folder / "ref", folder / "dist"), folder / "dist"),
+    ):
+        refuses("is an input", *_attack(*inputs, "-o", out, "--attack", "fgsm", metric=tiny_model))
+    assert (folder / "dist" / "b.png").read_bytes() == before
 
 
 def test_a_bad_file_is_reported_and_the_rest_goes_on(cli, folder, tiny_model):
@@ -108,6 +257,9 @@ def test_refusals(folder, tiny_model, refuses):
     )
     refuses("write NAME=NUMBER", *_attack(*some, "--set", "steps", metric=tiny_model))
     refuses("write a number as 8/255", *_attack(*some, "--budget", "eight", metric=tiny_model))
+    for limit in ("8", "0", "nan", "inf", "-1/255"):
+        refuses("should be in (0, 1]: 8/255, not 8", *_attack(*some, f"--budget={limit}", metric=tiny_model))
+    refuses("pgd: steps=-1 should be at least 1", *_attack(*some, "--set", "steps=-1", metric=tiny_model))
     refuses(
         "name the attacked picture .png", *_attack(ref, dist, "-o", folder / "adv.jpg", metric=tiny_model)
     )

@@ -69,6 +69,16 @@ def test_white_box_attacks_on_a_metric_without_gradients_are_refused_by_name(cli
     assert "fgsm needs: use a black-box attack (square, parsimonious)" in answer.complaint
 
 
-def test_a_leaderboard_needs_cards(cli, rated):
+def test_a_wrong_protocol_is_refused(rated, tiny_model, refuses):
+    (rated / "protocol.json").write_text(json.dumps(PROTOCOL | {"pairs": "x"}))
+    refuses("protocol.json: pairs='x' should be like 500", *_card(rated, "card.json", tiny_model))
+
+
+def test_a_leaderboard_needs_cards(cli, rated, refuses):
+    (rated / "certificate.json").write_text('{"format": 1, "kind": "birqa certificate: median smoothing"}')
+    refuses(
+        "certificate.json is no robustness card",
+        *("leaderboard", rated / "certificate.json", "-o", rated / "x.md"),
+    )
     assert "no robustness card" in cli("leaderboard", rated / "protocol.json", "-o", rated / "x.md").complaint
     assert cli("leaderboard", rated / "ref", "-o", rated / "x.md").code == 2

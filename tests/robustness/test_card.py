@@ -215,11 +215,29 @@ def test_a_protocol_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"budgets": [2, 300]}', "should be in"),
+        ('{"budgets": [2, 300]}', r"budgets=\[2, 300\] should be a list of numbers above 0 and up to 255"),
+        ('{"budgets": []}', r"budgets=\[\] should be a list"),
+        ('{"budgets": 5}', "budgets=5 should be a list"),
+        ('{"budgets": ["2"]}', r"budgets=\['2'\] should be a list"),
+        ('{"headline": "a"}', "headline='a' should be one of the budgets, such as 8 for 8/255"),
+        ('{"attacks": ["fgsm"]}', r"attacks=\['fgsm'\] should be a list such as .*pgd"),
+        ('{"attacks": {"attack": "fgsm"}}', "attacks={.*} should be a list such as"),
+        ('{"attacks": [{"steps": 3}]}', "attacks=.* should be a list such as"),
+        ('{"attacks": [{"attack": "pgd", "steps": 0}]}', "pgd: steps=0 should be at least 1"),
+        ('{"pairs": "x"}', "pairs='x' should be like 500"),
+        ('{"pairs": true}', "pairs=True should be like 500"),
+        ('{"pairs": -1}', "pairs=-1 should not be below 0"),
+        ('{"seed": -1}', "seed=-1 should not be below 0"),
+        ('{"train_steps": -1}', "train_steps=-1 should not be below 0"),
+        ('{"train_steps": null}', "train_steps=None should be like 200"),
+        ('{"crop": -1}', "crop=-1 should be at least 32 pixels, or 0 for whole pictures"),
+        ('{"crop": 31}', "crop=31 should be at least 32 pixels"),
+        ('{"train_crop": 8}', "train_crop=8 should be at least 32 pixels"),
+        ('{"domain": 3}', "domain=3 should be like 'quantile'"),
         ('{"headline": 3}', "one of the budgets"),
         ('{"attacks": []}', "at least one attack"),
         ('{"attacks": [{"attack": "magic"}]}', "no attack 'magic'"),
-        ('{"pictures": 3}', "no protocol"),
+        ('{"pictures": 3}', "no field 'pictures'; it has attacks, budgets"),
         ("[]", "no protocol"),
         ("{", "no protocol"),
     ],
@@ -227,8 +245,16 @@ def test_a_protocol_from_a_file(tmp_path):
 def test_a_wrong_protocol_is_said(tmp_path, text, complaint):
     path = tmp_path / "p.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=complaint) as caught:
         load_protocol(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_what_a_protocol_in_python_cannot_be_is_said_too():
+    with pytest.raises(ValueError, match="crop=16 should be at least 32"):
+        replace(Protocol(), crop=16)
+    smallest = replace(Protocol(), pairs=0, crop=0, train_crop=32, train_steps=0)
+    assert (smallest.crop, smallest.train_crop) == (0, 32)
 
 
 def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(rated, protocol, tmp_path):
@@ -264,3 +290,39 @@ def test_what_is_no_card_is_said(tmp_path):
     path.write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99, not 1"):
         read_card(path)
+
+
+def _without(card, *path):
+    """A copy in which the field that the path leads to is missing."""
+    copy = json.loads(json.dumps(card))
+    part = copy
+    for step in path[:-1]:
+        part = part[step]
+    del part[path[-1]]
+    return copy
+
+
+def test_a_card_that_the_page_cannot_be_made_of_is_no_card(rated, protocol, tmp_path):
+    card = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl")
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(card))
+    assert read_card(path) == json.loads(json.dumps(card))
+    certificate = {"format": 1, "kind": "birqa certificate: median smoothing", "claim": {"score": 0.5}}
+    incomplete = [
+        *(_without(card, part) for part in ("metric", "data", "threat_model", "protocol", "clean")),
+        *(_without(card, part) for part in ("attacks", "sanity", "warnings")),
+        _without(card, "data", "references"),
+        _without(card, "clean", "srocc_interval"),
+        _without(card, "attacks", 0, "settings", "attack"),
+        _without(card, "attacks", 0, "budgets", 0, "budget"),
+        _without(card, "attacks", 0, "budgets", 1),
+        _without(card, "attacks", 0),
+        card | {"data": 3},
+        card | {"attacks": None},
+    ]
+    for wrong in (certificate, *incomplete):
+        path.write_text(json.dumps(wrong))
+        with pytest.raises(
+            ValueError, match=r"c.json is no robustness card: make one with birqa robustness\.$"
+        ):
+            read_card(path)

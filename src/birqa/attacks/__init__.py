@@ -28,10 +28,10 @@ ATTACKS: dict[str, type[Attack]] = {
 __all__ = ["ATTACKS", "Attack", "Goal", "Metric", "TrainedAttack", "bidirectional", "create_attack"]
 
 
-def create_attack(name: str, **settings: Any) -> Attack:
+def create_attack(name: str, /, **settings: Any) -> Attack:
     """An attack by its name in `ATTACKS`, with settings: fields of its class, such as `steps=20`.
 
-    Raises ValueError for a name or setting that is not known, and for a setting of another type.
+    Raises ValueError for a name or setting that is not known, and for a setting that cannot be.
     """
     if name not in ATTACKS:
         raise ValueError(f"there is no attack {name!r}; choose from {', '.join(ATTACKS)}.")
@@ -44,8 +44,12 @@ def create_attack(name: str, **settings: Any) -> Attack:
         default = getattr(defaults, setting)
         if isinstance(default, Attack) and isinstance(value, dict):
             settings[setting] = create_attack(default.name, **value)
-        elif isinstance(default, tuple) and isinstance(value, list):
+        elif isinstance(default, tuple) and _are_numbers(value):
             settings[setting] = tuple(value)
         elif not isinstance(value, (int, float) if isinstance(default, float) else type(default)):
             raise ValueError(f"{name}: {setting}={value!r} should be like {default!r}.")
     return ATTACKS[name](**settings)
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)

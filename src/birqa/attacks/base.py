@@ -74,6 +74,12 @@ class Attack(ABC):
     eight_bit: bool = False
     """Give pictures of whole 8-bit levels, as a file holds them; they are within the budget as well."""
 
+    def __post_init__(self) -> None:
+        for setting in ("steps", "queries", "restarts"):
+            value = getattr(self, setting, 1)
+            if value < 1:
+                raise ValueError(f"{self.name}: {setting}={value} should be at least 1.")
+
     def __call__(
         self,
         metric: Metric,

@@ -1,15 +1,16 @@
 """Attacks on pictures in files: what they did to score and picture, as an attacker would save it."""
 
 import csv
+import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -22,8 +23,11 @@ from birqa.features.ssim import local_statistics, ssim_map
 from birqa.files import replacing
 from birqa.images import ResizeMode
 from birqa.pairing import Pair
+from birqa.pyramid import MINIMUM_SIDE
 
 Way = Literal["up", "down"]
+RECORD = "attack.json"
+"""In the folder of the attacked pictures: the settings, and what was done to each."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,30 @@ class Outcome:
     """Of the luma before and after."""
     seconds: float
 
+    def to_json(self) -> dict[str, Any]:
+        """The fields; null for what is no finite number, which JSON cannot hold."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Outcome":
+        """Raises KeyError for a field that is missing, and ignores what is no field."""
+        known = {field.name: record[field.name] for field in fields(cls)}
+        for name, lost in (("psnr", math.inf), ("before", math.nan), ("after", math.nan)):
+            if known[name] is None:
+                known[name] = lost
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """An outcome, and the `_digest` of what it was made from."""
+
+    outcome: Outcome
+    inputs: str | None
+
 
 @dataclass(frozen=True)
 class Target:
@@ -56,6 +84,12 @@ class Target:
     def load(self, pair: Pair) -> tuple[Tensor, Tensor]:
         """(dist, ref), (1, 3, H, W). Raises ValueError in one sentence."""
         dist, ref = (to_tensor(image).to(self.device) for image in load_pair(pair, self.resize))
+        height, width = dist.shape[-2:]
+        if min(height, width) < MINIMUM_SIDE:
+            raise ValueError(
+                f"{pair.dist} is {width}x{height}, but each side must be at least {MINIMUM_SIDE} pixels: "
+                "attack a larger picture."
+            )
         return dist, ref
 
     @torch.no_grad()
@@ -86,13 +120,11 @@ def attack_file(
     dist, ref = target.load(pair)
     (attacked,) = attack(target.surrogate, dist, ref, [budget], direction)
     levels = torch.round(attacked[0] * 255).to(torch.uint8)
-    with replacing(out) as part:
-        Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()).save(part, format="PNG")
     saved = (levels.float() / 255)[None]
     with torch.no_grad():
         error = float((saved - dist).square().mean())
         similarity = float(ssim_map(local_statistics(luma(dist), luma(saved))).mean())
-    return Outcome(
+    outcome = Outcome(
         str(pair.ref),
         str(pair.dist),
         str(out),
@@ -100,10 +132,13 @@ def attack_file(
         direction,
         target.score(dist, ref),
         target.score(saved, ref),
-        float("inf") if error == 0 else -10 * float(np.log10(error)),
+        math.inf if error == 0 else -10 * math.log10(error),
         similarity,
         time.monotonic() - started,
     )
+    with replacing(out) as part:
+        Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()).save(part, format="PNG")
+    return outcome
 
 
 def attack_folder(
@@ -117,41 +152,82 @@ def attack_folder(
 ) -> Iterator[tuple[Pair, Outcome | str]]:
     """Attack every pair; pictures go to `out`, what was done to `out/attack.json` after each of them.
 
-    A run that was broken off goes on where it was, if its `settings` are the same. A picture that cannot be
-    attacked gives a sentence instead of an outcome, and the rest goes on. Raises ValueError where `out` holds
-    another run.
+    A run that was broken off goes on where it was, if its `settings` are the same; a picture whose files or
+    direction are not those of that run is attacked again. A picture that cannot be attacked gives a sentence
+    instead of an outcome, and the rest goes on. Raises ValueError, before any picture is attacked, where
+    `out` holds another run or a damaged one.
     """
-    record_file = out / "attack.json"
-    done: dict[str, dict[str, Any]] = {}
-    if record_file.exists():
-        record = json.loads(record_file.read_text(encoding="utf-8"))
-        if record["settings"] != json.loads(json.dumps(settings)):
-            raise ValueError(f"{out} holds an attack with other settings: choose another folder.")
-        done = {outcome["attacked"]: outcome for outcome in record["outcomes"]}
+    done = _read_record(out / RECORD, settings)
     out.mkdir(parents=True, exist_ok=True)
+    return _attack_each(attack, target, pairs, out, budget, directions, settings, done)
+
+
+def _attack_each(
+    attack: Attack,
+    target: Target,
+    pairs: Sequence[Pair],
+    out: Path,
+    budget: float,
+    directions: Sequence[Way],
+    settings: dict[str, Any],
+    done: dict[str, _Done],
+) -> Iterator[tuple[Pair, Outcome | str]]:
     for pair, direction, name in zip(pairs, directions, _names(pairs), strict=True):
         file = out / name
-        if str(file) in done and file.exists():
-            yield pair, Outcome(**done[str(file)])
+        inputs = _digest(pair, direction)
+        known = done.pop(str(file), None)
+        if known and known.inputs == inputs and file.exists():
+            done[str(file)] = known
+            yield pair, replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist))
             continue
         try:
             outcome = attack_file(attack, target, pair, file, budget, direction)
         except (ValueError, OSError, MemoryError) as error:
             yield pair, str(error) or type(error).__name__
             continue
-        done[str(file)] = asdict(outcome)
-        record = {"settings": settings, "outcomes": list(done.values())}
-        with replacing(record_file) as part:
-            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        done[str(file)] = _Done(outcome, inputs)
+        outcomes = [one.outcome.to_json() | {"inputs": one.inputs} for one in done.values()]
+        with replacing(out / RECORD) as part:
+            text = json.dumps({"settings": settings, "outcomes": outcomes}, indent=1)
+            part.write_text(text + "\n", encoding="utf-8")
         yield pair, outcome
 
 
-def write_table(path: Path, outcomes: Sequence[dict[str, Any]]) -> None:
+def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:
+    """What is done, by the attacked picture; nothing where there is no such file."""
+    if not file.exists():
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        same = record["settings"] == json.loads(json.dumps(settings))
+        outcomes = record["outcomes"] if same else []
+        done = {one["attacked"]: _Done(Outcome.from_json(one), one["inputs"]) for one in outcomes}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise ValueError(
+            f"{file} is damaged or no record of an attack: delete it, or choose another folder."
+        ) from None
+    if not same:
+        raise ValueError(f"{file.parent} holds an attack with other settings: choose another folder.")
+    return done
+
+
+def _digest(pair: Pair, direction: Way) -> str | None:
+    """Of both files and the direction; None for files that cannot be read, of which the attack says why."""
+    digest = hashlib.sha256(direction.encode())
+    try:
+        for path in (pair.ref, pair.dist):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     """What was done to each picture, as CSV."""
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Outcome)])
         writer.writeheader()
-        writer.writerows(outcomes)
+        writer.writerows(asdict(outcome) for outcome in outcomes)
 
 
 def _names(pairs: Sequence[Pair]) -> list[str]:

@@ -87,11 +87,9 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
         package = getattr(importlib.import_module(kind), "__version__", "")
         return Subject(f"{kind}:{rest}", package, metric, {"plain": metric}, device=device)
     if kind == "python":
-        module, _, name = rest.partition(":")
-        function = getattr(importlib.import_module(module), name or "-", None)
-        if not callable(function):
-            raise ValueError(f"python:{rest} should be python:package.module:name of a callable on tensors.")
-        metric = _oriented(function, sign)
+        from birqa.evaluation.peers import load_callable
+
+        metric = _oriented(load_callable(rest), sign)
         return Subject(str(spec), "", metric, {"plain": metric}, device=device)
     return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
 

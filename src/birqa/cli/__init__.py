@@ -103,7 +103,10 @@ def run() -> None:
             raise
         print(f'birqa: this needs {package}: pip install "birqa[{EXTRAS[package]}]".', file=sys.stderr)
         sys.exit(2)
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+    except OSError as error:
+        print(f"birqa: {_in_words(error)}", file=sys.stderr)
+        sys.exit(2)
+    except (ValueError, ImportError, FloatingPointError) as error:
         print(f"birqa: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -112,6 +115,18 @@ def run() -> None:
         # Not 1, which says that a score is below --fail-under.
         traceback.print_exc()
         sys.exit(2)
+
+
+def _in_words(error: OSError) -> str:
+    mends = {
+        FileNotFoundError: "does not exist: check the path",
+        IsADirectoryError: "is a folder, where a file is needed",
+        NotADirectoryError: "is no folder, where one is needed",
+        FileExistsError: "is there already and is no folder: choose another name",
+        PermissionError: "may not be read or written: check its permissions",
+    }
+    mend = mends.get(type(error))
+    return f"{error.filename} {mend}" if mend and error.filename is not None else str(error)
 
 
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:

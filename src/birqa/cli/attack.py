@@ -53,11 +53,11 @@ def command(
     running it again. Exit code: 0 all attacked, 2 something could not be.
     """
     from collections.abc import Iterable
-    from dataclasses import asdict
 
     import torch
 
     from birqa.attacks import TrainedAttack, create_attack
+    from birqa.attacks.base import check_budgets
     from birqa.attacks.files import (
         Outcome,
         Target,
@@ -74,13 +74,14 @@ def command(
     require_torch()
     chosen = create_attack(attack, **{**_settings(setting or []), "seed": seed, "eight_bit": True})
     limit = _number(budget)
+    check_budgets([limit])
     pairs, unmatched = pair_inputs(ref, dist)
     for path in unmatched:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
     one_picture = not ref.is_dir() and len(dist) == 1 and not dist[0].is_dir()
     if one_picture and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")
-    options.check_output(out)
+    options.check_output(out, [ref, *dist, train_pairs], folder=not one_picture)
     place = device or "cpu"
     subject = load_subject(metric, place)
     target = Target(subject.metric, subject.surrogate(chosen, gradient), place, resize)
@@ -101,17 +102,18 @@ def command(
         "direction": direction,
         "gradient": (gradient or next(iter(subject.surrogates))) if chosen.white_box else None,
         "metric": subject.identity,
+        "resize": resize,
         "train_pairs": str(train_pairs) if train_pairs else None,
         "train_steps": train_steps if train_pairs else None,
     }
-    if not as_json:
-        print(f"# {json.dumps(settings)}")
-        print("before", "after", "PSNR", "SSIM", "picture", sep="\t")
     results: Iterable[tuple[Pair, Outcome | str]]
     if one_picture:
         results = [(pairs[0], attack_file(chosen, target, pairs[0], out, limit, directions[0]))]
     else:
         results = attack_folder(chosen, target, pairs, out, limit, directions, settings)
+    if not as_json:
+        print(f"# {json.dumps(settings)}")
+        print("before", "after", "PSNR", "SSIM", "picture", sep="\t")
     outcomes, failed = [], bool(unmatched)
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
@@ -121,12 +123,13 @@ def command(
         outside = subject.outside(torch.tensor([outcome.before, outcome.after]))
         if outside:
             print(f"birqa: {options.naming(pair.dist, outside)}", file=sys.stderr)
-        outcomes.append(asdict(outcome))
+        outcomes.append(outcome)
         if not as_json:
             parts = [f"{value:.4f}" for value in (outcome.before, outcome.after, outcome.psnr, outcome.ssim)]
             print(*parts, outcome.attacked, sep="\t", flush=True)
     if as_json:
-        print(json.dumps({"settings": settings, "outcomes": outcomes}, indent=1))
+        records = [outcome.to_json() for outcome in outcomes]
+        print(json.dumps({"settings": settings, "outcomes": records}, indent=1))
     elif not one_picture:
         write_table(out / "attack.csv", outcomes)
     raise typer.Exit(2 if failed else 0)

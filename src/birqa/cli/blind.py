@@ -33,8 +33,8 @@ def command(
     from birqa.pairing import list_pictures
 
     levels = options.parse_background(background)
-    options.check_output(csv_file)
     todo = list_pictures(pictures)
+    options.check_output(csv_file, todo)
     scorer = create_no_reference(metric, engine=engine, device=device, threads=threads)
     settings = {**scorer.settings, "shorter_side": shorter_side, "background": list(levels)}
     rows: list[dict[str, Any]] = []

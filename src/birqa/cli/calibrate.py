@@ -35,6 +35,8 @@ def command(
     from birqa.pairing import Pair
     from birqa.ratings import check_unit_range, read_rated_pairs, rescaled
 
+    if not identity_mos > 0:
+        raise typer.BadParameter(f"--identity-mos {identity_mos:g} should be above 0")
     rated = read_rated_pairs(data)
     if mos_range is not None:
         rated = rescaled(rated, *mos_range)

@@ -113,8 +113,8 @@ def command(
 
     if len(photos) > 1 and (earlier or curve):
         raise typer.BadParameter("--continue and --curve take one picture at a time")
-    options.check_output(output)
-    options.check_output(curve)
+    options.check_output(output, [*photos, ref], folder=True)
+    options.check_output(curve, [*photos, ref, output])
     levels = options.parse_background(background)
 
     if curve:
@@ -157,6 +157,8 @@ def command(
         subject = create_subject(metric, denoiser, reference, ref_file=ref.name if ref else "", **how)
 
     targets = _targets(photos, output)
+    for target in targets:
+        options.check_output(target, [*photos, ref])
     rows: list[dict[str, Any]] = []
     failed = False
     for photo, target in zip(photos, targets, strict=True):

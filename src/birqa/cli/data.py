@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from birqa.cli import options
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Rated pictures: make them from photographs (needs birqa\\[data]), or read the sets of the field.",
@@ -113,6 +115,8 @@ def committee(
     """Label pairs by human ratings blended with a committee of classic metrics on the human scale."""
     from birqa.data.committee import label_by_committee
 
+    if out.exists():
+        options.check_output(out, tables)
     print(label_by_committee(tables, out, peers=peer, weight=weight, workers=workers, progress=_report))
 
 
@@ -146,6 +150,8 @@ def join(
     """One table to train on two rated sets, the second set's ratings on the scale of the first."""
     from birqa.data.joining import join_tables
 
+    if out.exists():
+        options.check_output(out, [table, added])
     print(join_tables(table, added, out, mos_range=mos_range, share=share))
 
 
@@ -168,6 +174,10 @@ def _references(
     from birqa.pairing import IMAGE_SUFFIXES
 
     if manifest is None:
+        if split is not None:
+            raise typer.BadParameter("--split needs --manifest, which says what belongs to which split")
+        if not photographs.is_dir():
+            raise ValueError(f"{photographs} is no folder: give the folder of the photographs")
         files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         return files[:limit], {}
     listed = _read_manifest(manifest)

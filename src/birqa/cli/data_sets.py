@@ -52,7 +52,7 @@ def index_command(
     from birqa.data.sets.index import write_index
     from birqa.ratings import SPLITS
 
-    options.check_output(out)
+    options.check_output(out, [root, table])
     records = read_data_set(name, root, seed, table)
     write_index(records, out)
     counts = Counter(record.split for record in records)

@@ -44,7 +44,7 @@ def command(
 
     if out.suffix.lower() not in FORMATS:
         raise ValueError(f"{out}: name the picture {', '.join(FORMATS)}, which lose nothing")
-    options.check_output(out)
+    options.check_output(out, [photo])
     if grid == (level is not None):
         raise ValueError("give either --level, for one picture, or --grid, for a sheet of all levels")
     if kind is None and not grid:

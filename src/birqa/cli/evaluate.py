@@ -70,14 +70,16 @@ def command(
 
     require_scipy()
     levels = options.parse_background(background)
-    options.check_output(scores_file)
-    options.check_output(cache)
+    options.check_output(scores_file, [meta])
+    options.check_output(cache, [meta, scores_file])
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
     for index, error in sorted(errors.items()):
         print(f"birqa: {options.naming(pairs[index].dist, error)}", file=sys.stderr)
+    if len(errors) == len(pairs):
+        raise ValueError(f"{meta}: none of the {len(pairs)} pairs could be scored.")
     if scores_file is not None:
         _write_scores(scores_file, pairs, columns)
     record: dict[str, Any] = {

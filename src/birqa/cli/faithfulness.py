@@ -27,7 +27,7 @@ def command(
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
-    options.check_output(cache)
+    options.check_output(cache, [meta])
     values = read_authors_values(authors) if authors else None
     rows = read_rated_pairs(meta)
     peers = list(PUBLISHED_SROCC)

@@ -30,7 +30,7 @@ def command(
 
     if out.suffix.lower() not in FORMATS:
         raise typer.BadParameter(f"{out}: name the picture .png, .jpg or .webp")
-    options.check_output(out)
+    options.check_output(out, [ref, dist])
     dist_pixels, ref_pixels = load_pair(Pair(ref, dist), resize, options.parse_background(background))
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     explanation = scorer.explain(dist_pixels, ref_pixels)

@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ import typer
 Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
 Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
 Device = Annotated[str | None, typer.Option(help="Device of the torch engine, for example cuda.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default all cores.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=512, help="CPU threads; default all cores.")]
 Resize = Annotated[
     Literal["none", "dist-to-ref", "ref-to-dist"],
     typer.Option(help="What to do with a pair of different sizes; none reports it as an error."),
@@ -53,10 +54,21 @@ def parse_background(text: str) -> tuple[float, float, float]:
     return (levels[0], levels[1], levels[2])
 
 
-def check_output(path: Path | None) -> None:
-    """Say before the work that its result could not be written after it."""
-    if path is not None and not path.parent.is_dir():
+def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: bool = False) -> None:
+    """Say before the work that its result could not be written after it, or would destroy one of `inputs`.
+
+    With `folder`, it may be a folder, or a file where there is none yet.
+    """
+    if path is None:
+        return
+    if not path.parent.is_dir():
         raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not folder and path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder; name a file, such as {path / 'result'}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{path} may not be written; choose another place")
+    if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
+        raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")
 
 
 def naming(path: Path, error: str) -> str:

@@ -63,7 +63,8 @@ def command(
     from birqa.robustness.subset import stratified
 
     require_torch()
-    options.check_output(out)
+    options.check_output(out, [data, protocol, train_pairs])
+    options.check_output(cache, [data, protocol, train_pairs, out])
     plan = load_protocol(protocol) if protocol else Protocol()
     if count is not None:
         plan = replace(plan, pairs=count)
@@ -101,10 +102,10 @@ def leaderboard(
     """
     from birqa.robustness.leaderboard import read_card, write_page
 
-    options.check_output(out)
     files = [file for path in cards for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
         raise typer.BadParameter("there is no card: make one with birqa robustness")
+    options.check_output(out, files)
     for path in write_page([read_card(file) for file in files], out):
         print(path)
 

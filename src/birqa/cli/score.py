@@ -40,7 +40,6 @@ def command(
     from birqa.pairing import pair_inputs, read_pairs_csv
 
     levels = options.parse_background(background)
-    options.check_output(csv_file)
     if pairs is not None:
         if ref is not None:
             raise typer.BadParameter("give either REF and DIST or --pairs, not both")
@@ -49,6 +48,7 @@ def command(
         raise typer.BadParameter("REF and DIST are needed, or --pairs with a CSV file")
     else:
         todo, unmatched = pair_inputs(ref, dist)
+    options.check_output(csv_file, [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))])
     for path in unmatched:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
 

@@ -11,7 +11,7 @@ import numpy as np
 from birqa.data.distortions import KADID10K, LEVELS, TID2013
 from birqa.data.synthesis import read_cells
 from birqa.files import replacing
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.ratings import RatedPair, read_rated_pairs, rescaled
 
 COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
 
@@ -78,9 +78,15 @@ def join_tables(
     worst, best = mos_range
     if not 0 < share < 1:
         raise ValueError(f"share={share:g} should be between 0 and 1.")
-    if worst == best:
-        raise ValueError("the worst and the best rating must differ.")
-    rows, new = read_rated_pairs(table), read_rated_pairs(added)
+    rows, new = read_rated_pairs(table), rescaled(read_rated_pairs(added), worst, best)
+    for path, some in ((table, rows), (added, new)):
+        # A little beyond 1 is a picture that people like better than the mean of undistorted ones.
+        outside = [row.mos for row in some if not -1 <= row.mos <= 1.5]
+        if outside:
+            raise ValueError(
+                f"{path}: {len(outside)} ratings are off the scale 0..1, for example {outside[0]:g}: say "
+                "what 0 and 1 are on the added table's own scale (--mos-range)."
+            )
     references = len({row.ref for row in rows if row.split == "train"})
     if not references:
         raise ValueError(f"{table}: no row has the split train, so there is nothing to join.")
@@ -90,9 +96,7 @@ def join_tables(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(_row(row, out, row.mos, row.split, row.weight) for row in rows)
-        writer.writerows(
-            _row(row, out, max(0.0, (row.mos - worst) / (best - worst)), "train", weight) for row in new
-        )
+        writer.writerows(_row(row, out, max(0.0, row.mos), "train", weight) for row in new)
     return out
 
 

@@ -18,6 +18,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
 
 from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
@@ -140,10 +141,13 @@ def build_tid2013(
     unknown = sorted(set(types) - set(TID2013))
     if unknown:
         raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from 1 to {max(TID2013)}")
-    ratings = {
-        (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
-        for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
-    }
+    try:
+        ratings = {
+            (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
+            for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
+        }
+    except ValueError as error:
+        raise ValueError(f"{ratings_csv} is no table of TID2013's ratings ({error}).") from None
     sources = _kodak_sources(kodak)
     numbers = range(1, len(TID2013_CROPS) + 1)
     wanted = [(number, kind, level) for number in numbers for kind in types for level in LEVELS]
@@ -342,8 +346,11 @@ def _make_reference(job: _Job) -> None:
 
 
 def _load(path: Path, crop: tuple[int, int, int, int] | None) -> Image:
-    with PillowImage.open(path) as picture:
-        rgb = picture.convert("RGB")
+    try:
+        with PillowImage.open(path) as picture:
+            rgb = picture.convert("RGB")
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is no picture that can be read: take it out of the folder") from None
     if crop is not None:
         left, top, width, height = crop
         if rgb.width < left + width or rgb.height < top + height:

@@ -10,7 +10,7 @@ A peer is named by a spec:
     csv:scores.csv              scores computed elsewhere, with columns ref, dist, score
     command:tool {ref} {dist}   a program that prints the score as its last word
 
-A "-" before the spec says that smaller is better, where that is not known by itself.
+A "-" before one of the last three says that smaller is better; of the others that is known.
 """
 
 import csv
@@ -22,9 +22,9 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +58,8 @@ def load_peer(spec: str, threads: int | None = None) -> Peer:
         "csv": _csv,
         "command": _command,
     }
+    if negated and kind not in ("python", "csv", "command"):
+        raise ValueError(f"{spec}: which way {spec[1:]} counts is known, so leave the - out.")
     if not colon:
         score, larger_is_better = _own(kind, threads)
     elif kind in loaders and rest:
@@ -225,7 +227,16 @@ def load_callable(path: str) -> Callable[..., Any]:
         raise ValueError(f"{module} cannot be imported ({error}): check its name and PYTHONPATH.") from None
     if not callable(function):
         raise ValueError(f"{module} has no callable {name}.")
-    return cast(Callable[..., Any], function)
+
+    @wraps(function)
+    def told(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except Exception as error:
+            # Whatever somebody's code raises, the picture fails, not the run.
+            raise ValueError(f"python:{path} failed ({type(error).__name__}: {error}).") from error
+
+    return told
 
 
 def _python(path: str) -> tuple[Score, bool]:

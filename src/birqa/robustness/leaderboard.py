@@ -16,7 +16,12 @@ def read_card(path: Path) -> Card:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
         known = card["format"] == FORMAT
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        if known:
+            # What the page needs of a card is written once, in what makes the page.
+            _group([card])
+            for attack in card["attacks"]:
+                _curve(card, attack)
+    except (AttributeError, LookupError, TypeError, ValueError):
         raise ValueError(f"{path} is no robustness card: make one with birqa robustness.") from None
     if not known:
         raise ValueError(f"{path} is a card of format {card['format']}, not {FORMAT}: measure it again.")
@@ -142,7 +147,9 @@ def _name(card: Card) -> str:
 
 def at_headline(attack: Card) -> Card:
     """At the headline budget."""
-    return next(one for one in attack["budgets"] if one["headline"])
+    found: Card
+    (found,) = (one for one in attack["budgets"] if one["headline"])
+    return found
 
 
 def _doubts(card: Card) -> list[str]:
@@ -166,6 +173,15 @@ def _with_range(record: Card, name: str) -> str:
     return f"{record[name]:.3f} ({low:.2f} .. {high:.2f})"
 
 
+def _curve(card: Card, attack: Card) -> list[tuple[float, float, list[float]]]:
+    """Budget in units of 1/255, SROCC and its interval, from the clean pictures on."""
+    clean = card["clean"]
+    return [(0.0, clean["srocc"], clean["srocc_interval"])] + [
+        (255 * at["budget"], at["bidirectional"]["srocc"], at["bidirectional"]["srocc_interval"])
+        for at in sorted(attack["budgets"], key=lambda one: float(one["budget"]))
+    ]
+
+
 def _draw(cards: Sequence[Card], path: Path) -> None:
     from birqa.plots import new_figure, save_figure
 
@@ -174,13 +190,7 @@ def _draw(cards: Sequence[Card], path: Path) -> None:
     panels = figure.subplots(1, len(attacks), sharey=True, squeeze=False)[0]
     for number, (axes, attack) in enumerate(zip(panels, attacks, strict=True)):
         for card in cards:
-            budgets = card["attacks"][number]["budgets"]
-            clean = card["clean"]
-            points = [(0.0, clean["srocc"], clean["srocc_interval"])] + [
-                (255 * at["budget"], at["bidirectional"]["srocc"], at["bidirectional"]["srocc_interval"])
-                for at in sorted(budgets, key=lambda one: float(one["budget"]))
-            ]
-            steps, values, ranges = zip(*points, strict=True)
+            steps, values, ranges = zip(*_curve(card, card["attacks"][number]), strict=True)
             axes.plot(steps, values, "o-", markersize=3, label=_name(card))
             axes.fill_between(steps, *zip(*ranges, strict=True), alpha=0.12)
         axes.set_title(attack["settings"]["attack"])

@@ -1,12 +1,13 @@
 """What a robustness card is measured with: pictures, budgets and attacks, from a JSON file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from birqa.attacks import Attack, create_attack
 from birqa.attacks.base import check_budgets
+from birqa.pyramid import MINIMUM_SIDE
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ class Protocol:
             raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
         if self.headline not in self.budgets:
             raise ValueError(f"headline={self.headline:.4g} should be one of the budgets.")
+        for name in ("pairs", "seed", "train_steps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} should not be below 0.")
+        for name in ("crop", "train_crop"):
+            side = getattr(self, name)
+            if side != 0 and side < MINIMUM_SIDE:
+                raise ValueError(
+                    f"{name}={side} should be at least {MINIMUM_SIDE} pixels, or 0 for whole pictures."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         record = {name: value for name, value in asdict(self).items() if name != "attacks"}
@@ -51,19 +61,51 @@ def load_protocol(path: Path) -> Protocol:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in record.items():
-            if name == "budgets":
-                record[name] = tuple(budget / 255 for budget in value)
-            elif name == "headline":
-                record[name] = value / 255
-            elif name == "attacks":
-                record[name] = tuple(_attack(dict(one)) for one in value)
-        return Protocol(**record)
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no protocol ({error}): see recipes/robustness.json.") from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} is no protocol, which is a JSON object: see recipes/robustness.json.")
+    try:
+        return Protocol(**{name: _field(name, value) for name, value in record.items()})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _attack(settings: dict[str, Any]) -> Attack:
-    return create_attack(settings.pop("attack"), **{"eight_bit": True, **settings})
+def _field(name: str, value: Any) -> Any:
+    """A field of `Protocol` from its form in the file."""
+    defaults = {field.name: field.default for field in fields(Protocol)}
+    if name not in defaults:
+        raise ValueError(f"a protocol has no field {name!r}; it has {', '.join(defaults)}.")
+    if name == "attacks":
+        if not isinstance(value, list) or not all(map(_names_attack, value)):
+            raise ValueError(
+                f'attacks={value!r} should be a list such as [{{"attack": "pgd", "steps": 10}}].'
+            )
+        return tuple(_attack(one) for one in value)
+    if name == "budgets":
+        if not isinstance(value, list) or not value or not all(map(_is_budget, value)):
+            raise ValueError(
+                f"budgets={value!r} should be a list of numbers above 0 and up to 255, such as [2, 8] for "
+                "2/255 and 8/255."
+            )
+        return tuple(budget / 255 for budget in value)
+    if name == "headline":
+        if not _is_budget(value):
+            raise ValueError(f"headline={value!r} should be one of the budgets, such as 8 for 8/255.")
+        return value / 255
+    if type(value) is not type(defaults[name]):
+        raise ValueError(f"{name}={value!r} should be like {defaults[name]!r}.")
+    return value
+
+
+def _is_budget(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 255
+
+
+def _names_attack(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("attack"), str)
+
+
+def _attack(record: dict[str, Any]) -> Attack:
+    settings = {name: value for name, value in record.items() if name != "attack"}
+    return create_attack(record["attack"], **{"eight_bit": True, **settings})

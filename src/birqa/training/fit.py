@@ -285,6 +285,10 @@ def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: lis
             "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
             f"({config.identity_mos:g} in this recipe): rescale them (--mos-range), or set it."
         )
+    files = {path for pair in (*train, *validation) for path in (pair.ref, pair.dist)}
+    missing = sorted(path for path in files if not path.is_file())
+    if missing:
+        raise ValueError(f"{len(missing)} pictures do not exist, e.g. {missing[0]}: check the table's paths.")
     shared = {pair.ref for pair in train} & {pair.ref for pair in validation}
     if shared:
         raise ValueError(

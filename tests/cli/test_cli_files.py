@@ -1,0 +1,120 @@
+"""What every command does with files: inputs are never written over, and what cannot be read is named."""
+
+import csv
+
+import pytest
+from PIL import Image
+
+from birqa.files import KeptResults, replacing
+
+
+@pytest.fixture
+def pair(tmp_path, photographs, damage):
+    """(ref.png, dist.png) of a folder, and meta.csv about them."""
+    Image.fromarray(photographs[0]).save(tmp_path / "ref.png")
+    Image.fromarray(damage("noise", photographs[0], 10)).save(tmp_path / "dist.png")
+    (tmp_path / "meta.csv").write_text("ref,dist,mos\nref.png,dist.png,0.5\n")
+    return tmp_path / "ref.png", tmp_path / "dist.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "victim"),
+    [
+        ("score {ref} {dist} --csv {dist}", "dist.png"),
+        ("score --pairs {meta} --csv {meta}", "meta.csv"),
+        ("blind {dist} --csv {dist}", "dist.png"),
+        ("map {ref} {dist} -o {dist}", "dist.png"),
+        ("certify {dist} --samples 5 -o {dist}", "dist.png"),
+        ("distort {ref} --type jpeg --level 3 -o {ref}", "ref.png"),
+        ("attack {ref} {dist} -o {ref} --attack fgsm", "ref.png"),
+        ("eval {meta} --cache {meta}", "meta.csv"),
+        ("eval {meta} --scores {meta}", "meta.csv"),
+        ("robustness birqa --data {meta} -o {meta}", "meta.csv"),
+        ("data join {meta} {meta} --share .5 -o {meta}", "meta.csv"),
+        ("data committee {meta} --peer piq:mdsi -o {meta}", "meta.csv"),
+    ],
+)
+def test_no_input_is_written_over(refuses, pair, arguments, victim):
+    ref, dist = pair
+    before = (ref.parent / victim).read_bytes()
+    words = arguments.format(ref=ref, dist=dist, meta=ref.parent / "meta.csv").split()
+    refuses("is an input, which would be destroyed", *words)
+    assert (ref.parent / victim).read_bytes() == before
+
+
+def test_a_folder_is_no_file(refuses, pair):
+    ref, dist = pair
+    refuses("is a folder; name a file", "score", ref, dist, "--csv", ref.parent)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["eval {gone}", "calibrate {gone} --data {gone}", "verify {gone}", "leaderboard {gone} -o l.md"],
+)
+def test_what_is_missing_is_named(refuses, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    refuses("gone.csv does not exist: check the path", *arguments.format(gone="gone.csv").split())
+
+
+def test_one_missing_picture_of_many_stops_nothing(cli, pair):
+    ref, dist = pair
+    answer = cli("score", ref, dist, ref.parent / "gone.png")
+    assert answer.code == 2
+    assert "gone.png does not exist" in answer.err
+    assert len([line for line in answer.out.splitlines() if str(dist) in line]) == 1
+    answer = cli("blind", dist, ref.parent / "gone.png")
+    assert answer.code == 2
+    assert "gone.png does not exist" in answer.err
+    assert str(dist) in answer.out
+
+
+def test_a_table_of_missing_pictures_is_told_before_the_work(cli, pair, tmp_path):
+    (tmp_path / "meta.csv").write_text("ref,dist,mos\nref.png,dist.png,0.5\nref.png,gone.png,0.4\n")
+    answer = cli("train", "--data", tmp_path / "meta.csv", "-o", tmp_path / "run", "--steps", 1, "--batch", 2)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"1 pictures do not exist, e.g. {tmp_path / 'gone.png'}" in answer.err
+
+
+def test_nothing_that_could_be_scored_is_told(cli, pair):
+    pair[1].write_bytes(b"")
+    answer = cli("eval", pair[0].parent / "meta.csv")
+    assert answer.code == 2
+    assert "none of the 1 pairs could be scored" in answer.err
+
+
+def test_ratings_off_the_scale_are_refused(refuses, cli, pair, tmp_path):
+    (tmp_path / "points.csv").write_text("ref,dist,mos\nref.png,dist.png,55\n")
+    joined = ("data", "join", tmp_path / "meta.csv", tmp_path / "points.csv", "--share", 0.5)
+    refuses("points.csv: 1 ratings are off the scale 0..1, for example 55", *joined, "-o", tmp_path / "j.csv")
+    assert cli(*joined, "-o", tmp_path / "j.csv", "--mos-range", 0, 100).code == 0
+    with (tmp_path / "j.csv").open() as file:
+        assert [float(row["mos"]) for row in csv.DictReader(file)] == [0.5, 0.55]
+    model = tmp_path / "none"
+    refuses("1 ratings are outside 0..1", "calibrate", model, "--data", tmp_path / "points.csv")
+    data = ("calibrate", model, "--data", tmp_path / "meta.csv")
+    refuses("--identity-mos 0 should be above 0", *data, "--identity-mos", 0)
+    refuses("there is no metric", *data, "--mos-range", 0, 1)
+
+
+def test_the_way_of_a_known_metric_cannot_be_turned(refuses, pair):
+    meta = pair[0].parent / "meta.csv"
+    refuses("which way piq:gmsd counts is known, so leave the - out", "eval", meta, "--peer", "-piq:gmsd")
+
+
+def test_kept_results_are_never_put_into_another_file(tmp_path):
+    (tmp_path / "kept.jsonl").write_text('\n{"a": 1}\n{"b": 2')
+    kept = KeptResults[int](tmp_path / "kept.jsonl")
+    kept.add({"c": 3})
+    assert KeptResults[int](tmp_path / "kept.jsonl").kept == {"a": 1, "c": 3}
+    (tmp_path / "table.csv").write_text("ref,dist,mos\n")
+    with pytest.raises(ValueError, match=r"table\.csv holds no kept results"):
+        KeptResults[int](tmp_path / "table.csv")
+
+
+def test_a_device_is_written_to_and_stays_one():
+    from pathlib import Path
+
+    null = Path("/dev/null")
+    with replacing(null) as part:
+        part.write_text("gone")
+    assert null.is_char_device()
