@@ -139,23 +139,24 @@ robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.jso
 	$(DEV)/bin/python benchmarks/in_use.py $(DATA)/refs384 birqa.kadid birqa.kadid-aat \
 		--out benchmarks/results/in-use.json --picture docs/in-use.png
 
+STUDIES := benchmarks/results/defences
 # Half an hour on two cores: transforms before the plain metric, attacked through them, beside the hardened one.
-PURIFIERS := none flip rotate resize crop jpeg blur denoise hardened
-PURIFIED = $(if $(filter hardened,$*),birqa.kadid-aat,birqa.kadid $(if $(filter-out none,$*),--purify $*))
+PURIFIED := kadid $(patsubst %,kadid+%,flip rotate resize crop jpeg blur denoise) kadid-aat kadid-aat+jpeg
 
-$(CARDS)/purified-%.json: $(SETS)/kadid-test/meta.csv $(WEIGHTS) recipes/robustness-purifiers.json | $(DEV)/ready
-	mkdir -p $(CARDS) runs
-	$(DEV)/bin/birqa robustness $(PURIFIED) --data $< --protocol recipes/robustness-purifiers.json \
-		--cache runs/purified-$*.jsonl -o $@
+$(STUDIES)/purified-%.json: $(SETS)/kadid-test/meta.csv $(WEIGHTS) recipes/robustness-purifiers.json | $(DEV)/ready
+	mkdir -p $(STUDIES) runs
+	$(DEV)/bin/birqa robustness birqa.$(subst +, --purify ,$*) --data $< --protocol recipes/robustness-purifiers.json \
+		--cache runs/purified.jsonl -o $@
 
-purified: $(PURIFIERS:%=$(CARDS)/purified-%.json)
-	$(DEV)/bin/birqa leaderboard $(CARDS) -o docs/robustness.md
+purified: $(PURIFIED:%=$(STUDIES)/purified-%.json)
+	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
 # Hours on two cores, or a GPU: every defence on every metric, alike.
 defences: $(SETS)/train.csv | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --runs runs/defences \
-		--protocol recipes/robustness-defences.json --recipes recipes/defences --cards $(CARDS) \
+		--protocol recipes/robustness-defences.json --recipes recipes/defences --cards $(STUDIES) \
 		--out benchmarks/results/defences.json
+	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
 # Hours on two cores; an interrupted run goes on where it was.
 weights: $(DEV)/ready $(SETS)/train.csv

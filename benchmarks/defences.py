@@ -2,7 +2,7 @@
 
     python benchmarks/defences.py build/sets/train.csv build/sets/kadid-test/meta.csv --runs runs/defences \
         --protocol recipes/robustness-defences.json --recipes recipes/defences \
-        --cards benchmarks/results/robustness --out benchmarks/results/defences.json
+        --cards benchmarks/results/defences --out benchmarks/results/defences.json
 
 Every defence starts from the same weights and takes the same number of steps on the same data; so does
 "none", which is the base. A kind is a recipe's name. What was finished is kept, and what was broken off goes

@@ -292,7 +292,7 @@ PUBLISHED_DEFENCES = {
 
 def defences() -> list[str]:
     rows = load("defences")
-    cards = {row["card"]: load(f"robustness/{Path(row['card']).stem}") for row in rows}
+    cards = {row["card"]: load(f"defences/{Path(row['card']).stem}") for row in rows}
     first = cards[rows[0]["card"]]
     attacks = [attack["settings"]["attack"] for attack in first["attacks"]]
     budgets = sorted(first["protocol"]["budgets"])
@@ -306,8 +306,10 @@ def defences() -> list[str]:
         f"budgets {' and '.join(f'{255 * budget:g}/255' for budget in budgets)}; SROCC, in brackets the 95 % "
         "interval at the larger. none: no defence. R: attacked pictures. AT: labels lowered by SSIM. AAT: "
         "anchors and hinge. AT-anchors: AAT's batches, AT's labels, no hinge. AAT-k: with k anchors in place "
-        "of 5. Published: Table 3 of the paper, after full training at a budget it does not state. "
-        "`python benchmarks/defences.py`; [robustness.md](robustness.md) has the settings.",
+        "of 5. Seconds beside other work, so for "
+        "comparison only. Published: Table 3 of the paper, clean and under each attack, after full training "
+        "and at a budget it does not state. "
+        "`python benchmarks/defences.py`; [defences.md](defences.md) has the settings.",
         "",
         "| metric | defence | s a step | clean | " + " | ".join(attacks) + " | published |",
         "|---|---|---:|---:|" + "---:|" * len(attacks) + "---|",

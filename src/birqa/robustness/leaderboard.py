@@ -70,13 +70,15 @@ def _group(cards: Sequence[Card]) -> list[str]:
     attacks = [attack["settings"]["attack"] for attack in first["attacks"]]
     ordered = sorted(cards, key=_worst, reverse=True)
     headline = 255 * first["threat_model"]["headline"]
+    budgets = ", ".join(f"{255 * budget:g}" for budget in protocol["budgets"])
     shape = (
         f"the middle {protocol['crop']}x{protocol['crop']} of each" if protocol["crop"] else "whole pictures"
     )
     lines = [
         f"## {data['name']}: {data['pairs']} pairs of {data['references']} references, {shape}",
         "",
-        f"Best worst case first. SROCC under bidirectional attack, budget {headline:g}/255.",
+        f"Attacked by {', '.join(attacks)} within {budgets}/255. Best worst case first. SROCC under "
+        f"bidirectional attack, budget {headline:g}/255.",
         "",
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
             [_name(card), _with_range(card["clean"], "srocc")]
@@ -103,7 +105,6 @@ def _group(cards: Sequence[Card]) -> list[str]:
         ]  # fmt: skip
     defended = [card for card in ordered if any("ir_score" in attack for attack in card["attacks"])]
     if defended:
-        budgets = ", ".join(f"{255 * budget:g}" for budget in protocol["budgets"])
         lines += [
             f"IR-Score over {{{budgets}}}/255:",
             "",
