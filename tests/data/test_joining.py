@@ -41,7 +41,7 @@ def test_added_ratings_are_brought_to_the_scale_and_to_training(tables, tmp_path
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_the_added_references_get_their_share_of_the_draws(tables, tmp_path, share):
-    rows = read_rated_pairs(join_tables(*tables, tmp_path / "joined.csv", share=share))
+    rows = read_rated_pairs(join_tables(*tables, tmp_path / "joined.csv", mos_range=(2, 7), share=share))
     training = [row for row in rows if row.split == "train"]
     sampler = BatchSampler(training, 1, 1, 32, seed=0)
     added = [str(group[0].ref).endswith("r9.png") for group in sampler.groups]

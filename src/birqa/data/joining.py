@@ -72,13 +72,16 @@ def join_tables(
     """Write the rows of `table`, and those of `added` as training rows that fill `share` of the draws.
 
     `mos_range` gives the ratings of `added` that are 0 and 1 on the scale of `table`; what falls below 0
-    becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range, or
-    where no row of `table` is for training.
+    becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range,
+    ratings far off the scale, or where no row of `table` is for training.
     """
     worst, best = mos_range
     if not 0 < share < 1:
         raise ValueError(f"share={share:g} should be between 0 and 1.")
     rows, new = read_rated_pairs(table), rescaled(read_rated_pairs(added), worst, best)
+    references = len({row.ref for row in rows if row.split == "train"})
+    if not references:
+        raise ValueError(f"{table}: no row has the split train, so there is nothing to join.")
     for path, some in ((table, rows), (added, new)):
         # A little beyond 1 is a picture that people like better than the mean of undistorted ones.
         outside = [row.mos for row in some if not -1 <= row.mos <= 1.5]
@@ -87,9 +90,6 @@ def join_tables(
                 f"{path}: {len(outside)} ratings are off the scale 0..1, for example {outside[0]:g}: say "
                 "what 0 and 1 are on the added table's own scale (--mos-range)."
             )
-    references = len({row.ref for row in rows if row.split == "train"})
-    if not references:
-        raise ValueError(f"{table}: no row has the split train, so there is nothing to join.")
     weight = share / (1 - share) * references / len({row.ref for row in new})
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
