@@ -323,11 +323,11 @@ def defences() -> list[str]:
             f"{card['clean']['srocc']:.3f}",
         ]
         for attack in card["attacks"]:
-            *lower, largest = (
+            rising = [
                 at["bidirectional"] for at in sorted(attack["budgets"], key=lambda at: float(at["budget"]))
-            )
-            found = " / ".join(f"{at['srocc']:.2f}" for at in (*lower, largest))
-            cells.append("{} ({:.2f} .. {:.2f})".format(found, *largest["srocc_interval"]))
+            ]
+            found = " / ".join(f"{at['srocc']:.2f}" for at in rising)
+            cells.append("{} ({:.2f} .. {:.2f})".format(found, *rising[-1]["srocc_interval"]))
         known = PUBLISHED_DEFENCES.get(row["kind"]) if row["metric"] == "birqa" else None
         cells.append(" / ".join(f"{value:.2f}" for value in known) if known else "")
         lines.append(f"| {' | '.join(cells)} |")

@@ -13,7 +13,7 @@ import statistics
 from pathlib import Path
 
 from birqa.evaluation.correlation import correlate
-from birqa.evaluation.scoring import score_by_peers
+from birqa.evaluation.scoring import score_all_by_peers
 from birqa.export import save_model
 from birqa.files import replacing
 from birqa.pairing import Pair
@@ -32,9 +32,7 @@ def train(recipe: Path, seed: int, threads: int | None, table: Path, folder: Pat
 
 
 def measure(metrics: list[str], rows: list[RatedPair], cache: Path) -> dict[str, object]:
-    scores, errors = score_by_peers([Pair(row.ref, row.dist) for row in rows], metrics, cache)
-    if errors:
-        raise SystemExit(f"{len(errors)} pairs could not be scored: {next(iter(errors.values()))}")
+    scores = score_all_by_peers([Pair(row.ref, row.dist) for row in rows], metrics, cache)
     sroccs = [correlate(column, [row.mos for row in rows]).srocc for column in scores.T.tolist()]
     return {
         "pairs": len(rows),

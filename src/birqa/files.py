@@ -36,12 +36,12 @@ class KeptResults(Generic[Result]):
         self.path = path
         self.kept: dict[str, Result] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                if line and not line.startswith("{"):
+            for line in filter(None, path.read_text(encoding="utf-8").splitlines()):
+                if not line.startswith("{"):
                     raise ValueError(f"{path} holds no kept results: choose another file for them.")
                 # A killed run may leave half a line.
                 with suppress(json.JSONDecodeError):
-                    self.kept.update(json.loads(line or "{}"))
+                    self.kept.update(json.loads(line))
 
     def add(self, fresh: dict[str, Result]) -> None:
         self.kept |= fresh

@@ -173,7 +173,7 @@ def test_our_own_pair_metric(cli, folder, tmp_path):
     assert "3 of 12 draws came out again" in checked.out
 
 
-def test_a_reduced_picture_is_what_the_certificate_is_about(cli, refuses, tmp_path, photo):
+def test_a_reduced_picture_is_what_the_certificate_is_about(cli, tmp_path, photo):
     pixels = np.random.default_rng(2).integers(200, 256, (80, 100, 4)).astype(np.uint8)
     pixels[..., :3] //= 2
     Image.fromarray(pixels, "RGBA").save(tmp_path / "large.png")

@@ -159,38 +159,28 @@ def attack_folder(
     """
     done = _read_record(out / RECORD, settings)
     out.mkdir(parents=True, exist_ok=True)
-    return _attack_each(attack, target, pairs, out, budget, directions, settings, done)
 
-
-def _attack_each(
-    attack: Attack,
-    target: Target,
-    pairs: Sequence[Pair],
-    out: Path,
-    budget: float,
-    directions: Sequence[Way],
-    settings: dict[str, Any],
-    done: dict[str, _Done],
-) -> Iterator[tuple[Pair, Outcome | str]]:
-    for pair, direction, name in zip(pairs, directions, _names(pairs), strict=True):
+    def attack_one(pair: Pair, direction: Way, name: str) -> Outcome | str:
         file = out / name
         inputs = _digest(pair, direction)
         known = done.pop(str(file), None)
         if known and known.inputs == inputs and file.exists():
             done[str(file)] = known
-            yield pair, replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist))
-            continue
+            return replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist))
         try:
             outcome = attack_file(attack, target, pair, file, budget, direction)
         except (ValueError, OSError, MemoryError) as error:
-            yield pair, str(error) or type(error).__name__
-            continue
+            return str(error) or type(error).__name__
         done[str(file)] = _Done(outcome, inputs)
         outcomes = [one.outcome.to_json() | {"inputs": one.inputs} for one in done.values()]
         with replacing(out / RECORD) as part:
             text = json.dumps({"settings": settings, "outcomes": outcomes}, indent=1)
             part.write_text(text + "\n", encoding="utf-8")
-        yield pair, outcome
+        return outcome
+
+    # Lazily, but after the record was read, so that one that cannot be gone on from is told at once.
+    todo = zip(pairs, directions, _names(pairs), strict=True)
+    return ((pair, attack_one(pair, direction, name)) for pair, direction, name in todo)
 
 
 def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:

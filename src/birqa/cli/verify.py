@@ -56,18 +56,18 @@ def command(
                 "whether picture, metric and draws are what it states: give the picture, and enough draws"
             ]
         else:
+            shorter_side = certificate.picture.shorter_side
             whole = load_image(photo, background=levels)
-            pixels = reduce_to(whole, certificate.picture.shorter_side)
+            pixels = reduce_to(whole, shorter_side)
             check_picture(certificate, identify(pixels))
             height, width = pixels.shape[:2]
             reduced = "" if pixels is whole else f", reduced to {width} x {height}"
             checked.append(f"the picture is {photo}{reduced}")
-            reference = None if ref is None else load_image(ref, background=levels)
             subject = verification.subject_of(
                 certificate,
                 metric,
                 denoiser,
-                None if reference is None else reduce_to(reference, certificate.picture.shorter_side),
+                None if ref is None else reduce_to(load_image(ref, background=levels), shorter_side),
                 engine=engine,
                 device=device,
                 threads=threads,

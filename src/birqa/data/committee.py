@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from birqa.evaluation.logistic import fit_logistic
-from birqa.evaluation.scoring import Progress, score_by_peers
+from birqa.evaluation.scoring import Progress, score_all_by_peers
 from birqa.files import replacing
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, read_rated_pairs
@@ -56,12 +56,7 @@ def label_by_committee(
         raise ValueError(f"{tables[0]}: no training row has a rating, so nothing sets the committee's scale.")
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = out.with_name(f"{out.name}.scores.jsonl")
-    scores, errors = score_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers, progress)
-    if errors:
-        first = min(errors)
-        raise ValueError(
-            f"{len(errors)} pairs could not be scored, first {rows[first].dist}: {errors[first]}"
-        )
+    scores = score_all_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers, progress)
     one_path = _same_content([row.ref for row in rows])
     ratings = np.array([rows[index].mos for index in rated], np.float64)
     curves = [fit_logistic(scores[rated, column], ratings) for column in range(len(peers))]

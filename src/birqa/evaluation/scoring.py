@@ -73,6 +73,23 @@ def score_by_peers(
     return scores, errors
 
 
+def score_all_by_peers(
+    pairs: Sequence[Pair],
+    peers: Sequence[str],
+    kept: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """As `score_by_peers`, where nothing may be missing: raises ValueError for a pair that fails."""
+    scores, errors = score_by_peers(pairs, peers, kept, workers, progress)
+    if errors:
+        first = min(errors)
+        raise ValueError(
+            f"{len(errors)} pairs could not be scored, first {pairs[first].dist}: {errors[first]}"
+        )
+    return scores
+
+
 def _key(pair: Pair, how: Sequence[str]) -> str:
     """Of the files' size and time as well as their names: a picture made again is scored again."""
     parts: list[object] = [*how]
