@@ -42,7 +42,10 @@ class _Features(nn.Module):
     def __init__(self, config: BiRQAConfig) -> None:
         super().__init__()
         self.maps = FeatureMaps(
-            config.levels, "soft" if config.lbp == "soft" else "hard", config.lbp_temperature
+            config.levels,
+            "soft" if config.lbp == "soft" else "hard",
+            config.lbp_temperature,
+            config.feature_floor,
         )
 
     def forward(self, dist: Tensor, ref: Tensor) -> tuple[Tensor, ...]:

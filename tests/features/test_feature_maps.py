@@ -59,6 +59,12 @@ def test_channels_of_textured_pictures_equal_the_single_features():
     assert torch.equal(maps[:, [INFORMATION]], information_map(local))
     assert torch.equal(maps[:, [CHANGE]], information_change(local))
     assert torch.equal(maps[:, [LBP]], lbp_difference(luma(ref), luma(dist))[..., 4:-4, 4:-4])
+    # A floor of a tenth: its square where the literature has .03^2 and .4 / 255^2.
+    maps = FeatureMaps(1, lbp="hard", floor=0.1)(dist, ref)[0]
+    assert torch.equal(maps[:, [SSIM]], 1 - ssim_map(local, 0.1**2))
+    assert torch.equal(maps[:, [INFORMATION]], information_map(local, 0.1**2))
+    assert torch.equal(maps[:, [CHANGE]], information_change(local, 0.1**2))
+    assert torch.equal(maps[:, [LBP]], lbp_difference(luma(ref), luma(dist), 0.1)[..., 4:-4, 4:-4])
     assert torch.equal(maps[:, [DY]], (luma(dist) - luma(ref))[..., 5:-5, 5:-5])
 
 
@@ -127,4 +133,4 @@ def test_an_unknown_lbp_form_is_refused_with_the_choices():
 
 
 def test_the_module_holds_no_weights():
-    assert FeatureMaps().state_dict() == {}
+    assert FeatureMaps(floor=0.1).state_dict() == {}

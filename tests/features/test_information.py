@@ -77,6 +77,17 @@ def test_a_variance_rounded_below_zero_counts_as_zero():
     assert torch.equal(information_map(LocalStatistics(zero, zero, below, below, zero)), zero)
 
 
+@settings(max_examples=20)
+@given(SEEDS, st.sampled_from([1.0, 0.1]))
+def test_a_larger_constant_counts_fewer_bits(seed, contrast):
+    ref, dist = contrast * torch.tensor(np.random.default_rng(seed).random((2, 1, 1, 20, 20)))
+    local = local_statistics(ref, dist)
+    bits = torch.log2(1 + local.ref_variance / 0.03**2) + torch.log2(1 + local.dist_variance / 0.03**2)
+    torch.testing.assert_close(information_map(local, 0.03**2), bits / 30.624)
+    change = torch.log2((1 + local.dist_variance / 0.03**2) / (1 + local.ref_variance / 0.03**2))
+    torch.testing.assert_close(information_change(local, 0.03**2), change / 15.312)
+
+
 def test_change_is_below_zero_where_detail_was_lost_and_above_where_some_was_added():
     rng = np.random.default_rng(4)
     texture = torch.tensor(rng.random((1, 1, 40, 40)))

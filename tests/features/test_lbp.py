@@ -125,6 +125,22 @@ def test_adding_a_constant_changes_nothing():
     assert lbp_difference(tensor(plane / 255), tensor((plane + 55) / 255)).max() == 0
 
 
+def test_a_margin_leaves_only_neighbours_that_are_brighter_by_it():
+    ref = tensor([[5, 5, 5], [5, 5, 5], [5, 5, 5]]) / 255
+    dist = tensor([[12, 9, 13], [5, 5, 5], [5, 14, 0]]) / 255
+    assert lbp_difference(ref, dist).item() == 1 / 8
+    assert lbp_difference(ref, dist, 8 / 255).item() == 2 / 8
+
+
+@settings(max_examples=30)
+@given(SEEDS)
+def test_noise_within_the_margin_is_not_seen_on_a_flat_picture(seed):
+    noise = torch.tensor(np.random.default_rng(seed).uniform(0, 0.03, (1, 1, 9, 9)))
+    flat = torch.full_like(noise, 0.5)
+    assert lbp_difference(flat, flat + noise, 0.031).max() == 0
+    assert lbp_difference(flat, flat + noise).max() > 0
+
+
 # The soft difference
 
 
@@ -143,6 +159,8 @@ def test_soft_difference_converges_to_the_hard_one_away_from_ties(seed):
     rng = np.random.default_rng(seed)
     ref, dist = tensor(distinct(rng)), tensor(distinct(rng))
     hard = lbp_difference(ref, dist)
+    close = soft_lbp_difference(ref, dist, 1e-5, 0.0151) - lbp_difference(ref, dist, 0.0151)
+    assert close.abs().max() < 1e-12
     errors = [
         (soft_lbp_difference(ref, dist, t) - hard).abs().max().item() for t in (0.1, 0.01, 0.001, 0.0003)
     ]

@@ -96,6 +96,7 @@ ABLATIONS = [*({part: False} for part in PARTS), dict.fromkeys(PARTS, False)]
 OTHERS = [
     {"lbp": "soft"},
     {"lbp": "hard"},
+    {"feature_floor": 0.03},
     {"patch": 2},
     {"shrink": 2},
     {"shrink": 3},

@@ -45,6 +45,12 @@ def test_widths_that_are_not_multiples_of_8_are_refused(widths):
         BiRQAConfig(widths=widths)
 
 
+@pytest.mark.parametrize("floor", [-0.01, 1.0])
+def test_a_feature_floor_outside_the_range_of_luma_is_refused(floor):
+    with pytest.raises(ValueError, match="feature_floor"):
+        BiRQAConfig(feature_floor=floor)
+
+
 @pytest.mark.parametrize(("levels", "patch", "multiple"), [(4, 4, 32), (2, 4, 8), (4, 2, 16), (3, 8, 32)])
 def test_padding_multiple_is_one_cell_of_the_coarsest_level(levels, patch, multiple):
     config = BiRQAConfig(widths=(8,) * levels, blocks=(1,) * levels, patch=patch)

@@ -13,9 +13,10 @@ from scipy.stats import pearsonr, spearmanr
 import birqa.training.fit
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
+from birqa.registry import find_model
 from birqa.training.config import TrainingConfig, load_recipe
 from birqa.training.descent import learning_rate
-from birqa.training.fit import Trainer
+from birqa.training.fit import Trainer, start_from
 from birqa.training.losses import regression_loss
 
 NETWORK = BiRQAConfig(widths=(8, 16), blocks=(1, 1), head_width=8, head_hidden=8)
@@ -217,6 +218,19 @@ def test_a_run_may_start_from_given_weights(pairs, tmp_path):
     run = Trainer(CONFIG, pairs[:5], [], tmp_path, start=start)
     assert_same_bits(run.model.state_dict(), start)
     assert_same_bits(run.average.state_dict(), start)
+
+
+def test_features_of_a_run_from_other_weights_follow_the_recipe_where_it_asks(save_tiny, tmp_path):
+    model = save_tiny(tmp_path / "plain")
+    config, _ = start_from(str(model), CONFIG)
+    assert config.network == find_model(model).config
+    asked = replace(CONFIG, network=replace(NETWORK, feature_floor=0.02))
+    config, weights = start_from(str(model), asked)
+    assert config.network == replace(find_model(model).config, feature_floor=0.02)
+    assert config.start.startswith("birqa.tiny 7")
+    BiRQA(config.network).load_state_dict(weights)
+    floored = save_tiny(tmp_path / "floored", feature_floor=0.05)
+    assert start_from(str(floored), CONFIG)[0].network.feature_floor == 0.05
 
 
 def test_mixed_precision_keeps_features_and_head_in_float32_and_scores_nearly_alike(pairs, tmp_path):

@@ -29,13 +29,13 @@ def lbp_code(luma: Tensor) -> Tensor:
     return code
 
 
-def lbp_difference(ref: Tensor, dist: Tensor) -> Tensor:
-    """Share of the eight comparisons 1[g_p >= g_c] that differ between the pictures.
+def lbp_difference(ref: Tensor, dist: Tensor, margin: float = 0.0) -> Tensor:
+    """Share of the eight comparisons 1[g_p >= g_c + margin] that differ between the pictures.
 
     Takes two lumas (N, 1, H, W), gives (N, 1, H - 2, W - 2) in [0, 1]. Its gradient is zero almost
     everywhere: see `soft_lbp_difference`.
     """
-    ref_centre, dist_centre = _neighbour(ref, 0, 0) - TIE, _neighbour(dist, 0, 0) - TIE
+    ref_centre, dist_centre = (_neighbour(luma, 0, 0) + (margin - TIE) for luma in (ref, dist))
     differing = torch.zeros_like(ref_centre)
     for offset in NEIGHBOURS:
         ref_bit = _neighbour(ref, *offset) >= ref_centre
@@ -44,12 +44,12 @@ def lbp_difference(ref: Tensor, dist: Tensor) -> Tensor:
     return differing / len(NEIGHBOURS)
 
 
-def soft_lbp_difference(ref: Tensor, dist: Tensor, temperature: float) -> Tensor:
-    """Mean of |sigmoid((g_p - g_c) / T)_ref - sigmoid((g_p - g_c) / T)_dist| over the eight neighbours.
+def soft_lbp_difference(ref: Tensor, dist: Tensor, temperature: float, margin: float = 0.0) -> Tensor:
+    """Mean of |sigmoid((g_p - g_c - margin) / T)_ref - the same of dist| over the eight neighbours.
 
     Shapes and range as `lbp_difference`, which it approaches as T (in luma units) goes to 0; differentiable.
     """
-    ref_centre, dist_centre = _neighbour(ref, 0, 0), _neighbour(dist, 0, 0)
+    ref_centre, dist_centre = (_neighbour(luma, 0, 0) + margin for luma in (ref, dist))
     differing = torch.zeros_like(ref_centre)
     for offset in NEIGHBOURS:
         ref_bit = torch.sigmoid((_neighbour(ref, *offset) - ref_centre) / temperature)

@@ -57,12 +57,12 @@ def local_statistics(ref: Tensor, dist: Tensor) -> LocalStatistics:
     )
 
 
-def ssim_map(local: LocalStatistics) -> Tensor:
+def ssim_map(local: LocalStatistics, c2: float = C2) -> Tensor:
     """SSIM = (2 mu_x mu_y + c1)(2 s_xy + c2) / ((mu_x^2 + mu_y^2 + c1)(s_x^2 + s_y^2 + c2)).
 
     Gives (N, 1, H, W) in [-1, 1]; exactly 1 where both pictures are the same.
     """
     ref_mean, dist_mean, ref_variance, dist_variance, covariance = local
-    similarity = (2 * (ref_mean * dist_mean) + C1) * (2 * covariance + C2)
-    energy = (ref_mean * ref_mean + dist_mean * dist_mean + C1) * (ref_variance + dist_variance + C2)
+    similarity = (2 * (ref_mean * dist_mean) + C1) * (2 * covariance + c2)
+    energy = (ref_mean * ref_mean + dist_mean * dist_mean + C1) * (ref_variance + dist_variance + c2)
     return similarity / energy

@@ -180,7 +180,9 @@ class BiRQA(nn.Module):
     def __init__(self, config: BiRQAConfig | None = None) -> None:
         super().__init__()
         self.config = config or BiRQAConfig()
-        self.features = FeatureMaps(self.config.levels, self.config.lbp, self.config.lbp_temperature)
+        self.features = FeatureMaps(
+            self.config.levels, self.config.lbp, self.config.lbp_temperature, self.config.feature_floor
+        )
         self.network = Network(self.config)
         self.mixed = False
         """Whether the network (never features and head) runs in bfloat16 where that is safe; for training."""

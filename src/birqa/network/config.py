@@ -30,6 +30,9 @@ class BiRQAConfig:
     """LBP comparison: "straight-through" scores with the hard form and differentiates the soft one."""
     lbp_temperature: float = 0.02
     """Temperature of the soft LBP, in luma units (ours)."""
+    feature_floor: float = 0.0
+    """Contrast, in luma units, below which texture hardly counts, so that a small attack cannot write what the
+    features would read; 0 leaves the constants of the literature (ours)"""
     csram: bool = True
     """Bottom-up exchange, fine to coarse; off for ablation."""
     scgb: bool = True
@@ -42,6 +45,8 @@ class BiRQAConfig:
             raise ValueError("widths and blocks must name the same number of levels, at least 2.")
         if self.shrink < 1:
             raise ValueError(f"shrink={self.shrink} must be at least 1.")
+        if not 0 <= self.feature_floor < 1:
+            raise ValueError(f"feature_floor={self.feature_floor} should be at least 0 and below 1.")
         if any(width <= 0 or width % 8 for width in self.widths):
             raise ValueError(f"widths={self.widths} must be multiples of 8.")
 

@@ -259,9 +259,14 @@ class Trainer:
 
 
 def start_from(name: str, config: TrainingConfig) -> tuple[TrainingConfig, dict[str, Tensor]]:
-    """The configuration with the network of the model of that name, and its weights, to train on from."""
+    """The configuration with the network of the model of that name, and its weights, to train on from.
+
+    A `feature_floor` other than 0 is taken from the configuration: features hold no weights.
+    """
     model = find_model(name)
-    return replace(config, network=model.config, start=model.label), load_module(model).state_dict()
+    floor = config.network.feature_floor or model.config.feature_floor
+    network = replace(model.config, feature_floor=floor)
+    return replace(config, network=network, start=model.label), load_module(model).state_dict()
 
 
 def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
