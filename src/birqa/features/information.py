@@ -19,8 +19,8 @@ BOUND_BITS = 2 * 15.312
 def information_map(local: LocalStatistics, noise_variance: float = NOISE_VARIANCE) -> Tensor:
     """w = log2((1 + s_x^2 / C)(1 + s_y^2 / C)), C = 0.4 on the 0..255 scale, divided by its largest value.
 
-    Gives (N, 1, H, W) in [0, 1]; 0 where both pictures are flat. A larger C than the default keeps weak texture out
-    and is divided by the same value.
+    Gives (N, 1, H, W) in [0, 1]; 0 where both pictures are flat. A larger C than the default keeps weak
+    texture out, and is divided by the same value.
     """
     bits = _bits(local.ref_variance, noise_variance) + _bits(local.dist_variance, noise_variance)
     return bits / BOUND_BITS

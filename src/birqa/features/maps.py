@@ -24,9 +24,9 @@ class FeatureMaps(nn.Module):
     LBP difference.
 
     Holds no weights. `lbp` chooses the hard form, the soft one, or "straight-through": the hard value with
-    the soft form's gradient, so that an optimiser or an attacker sees through the comparison. `floor`, in luma
-    units, is a contrast below which differences of texture hardly count: the LBP's margin, and its square the
-    least constant that is added to variances; 0 leaves the constants of the literature.
+    the soft form's gradient, so that an optimiser or an attacker sees through the comparison. `floor`, in
+    luma units, is a contrast below which differences of texture hardly count: the LBP's margin, and its
+    square the least constant that is added to variances; 0 leaves the constants of the literature.
     """
 
     def __init__(

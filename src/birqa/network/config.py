@@ -31,8 +31,8 @@ class BiRQAConfig:
     lbp_temperature: float = 0.02
     """Temperature of the soft LBP, in luma units (ours)."""
     feature_floor: float = 0.0
-    """Contrast, in luma units, below which texture hardly counts, so that a small attack cannot write what the
-    features would read; 0 leaves the constants of the literature (ours)"""
+    """Contrast, in luma units, below which texture hardly counts, so that a small attack cannot write what
+    the features would read; 0 leaves the constants of the literature (ours)."""
     csram: bool = True
     """Bottom-up exchange, fine to coarse; off for ablation."""
     scgb: bool = True
