@@ -5,14 +5,15 @@
         --cards benchmarks/results/defences --out benchmarks/results/defences.json
 
 Every defence starts from the same weights and takes the same number of steps on the same data; so does
-"none", which is the base. A kind is a recipe's name. What was finished is kept, and what was broken off goes
-on: run it again.
+"none", which is the base. A kind is a recipe's name; AAT-3 is AAT with three anchors. What was finished is
+kept, and what was broken off goes on: run it again.
 """
 
 import argparse
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,17 @@ from birqa.training.adapters import DeepFeatures
 from birqa.training.config import TrainingConfig, load_recipe
 from birqa.training.fit import Trainer, start_from
 
+ANCHORS = "AAT-"
 KINDS = ("none", "R", "AT", "AAT", "AT-anchors", "AAT-2", "AAT-3", "AAT-8")
+
+
+def recipe_of(kind: str, folder: Path) -> TrainingConfig:
+    """Its file, or for AAT-K that of AAT with K anchors, all others being attacked."""
+    if not kind.startswith(ANCHORS):
+        return load_recipe(folder / f"{kind}.json")
+    config = load_recipe(folder / "AAT.json")
+    anchors = int(kind.removeprefix(ANCHORS))
+    return replace(config, defence=replace(config.defence, anchors=anchors, top=config.batch - anchors))
 
 
 def run(
@@ -54,7 +65,7 @@ def run(
 def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
     name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
     if not (folder / "model").exists():
-        config, weights = start_from("birqa.kadid", load_recipe(args.recipes / f"{kind}.json"))
+        config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes))
         trained = run(config, pairs, folder, weights, deep=False)
         save_model(trained, folder / "model", name=name, version="1", card={"training": config.to_dict()})
     return load_subject(folder / "model")
@@ -72,7 +83,7 @@ def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) ->
     folder = args.runs / "deep-features" / kind
     weights = folder / "weights.safetensors"
     if not weights.exists():
-        trained = run(load_recipe(args.recipes / f"{kind}.json"), pairs, folder, load_file(base), True)
+        trained = run(recipe_of(kind, args.recipes), pairs, folder, load_file(base), True)
         with replacing(weights) as part:
             save_file(trained.state_dict(), part)
     module = DeepFeatures()
@@ -133,7 +144,7 @@ def main() -> None:
             file = f"{name}-{metric}-{kind}.json"
             with replacing(args.cards / file) as part:
                 part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-            recipe = load_recipe(args.recipes / f"{kind}.json")
+            recipe = recipe_of(kind, args.recipes)
             rows.append(
                 {"metric": metric, "kind": kind, "card": file, "defence": recipe.to_dict()["defence"]}
                 | last_entry(args.runs / metric / kind)

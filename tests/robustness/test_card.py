@@ -236,6 +236,8 @@ def test_a_protocol_from_a_file(tmp_path):
         ('{"domain": 3}', "domain=3 should be like 'quantile'"),
         ('{"headline": 3}', "one of the budgets"),
         ('{"attacks": []}', "at least one attack"),
+        ('{"attacks": [{"attack": "pgd"}, {"attack": "pgd", "steps": 3}]}', "attacks has one of them twice"),
+        ('{"budgets": [2, 8, 2]}', "budgets has one of them twice"),
         ('{"attacks": [{"attack": "magic"}]}', "no attack 'magic'"),
         ('{"pictures": 3}', "no field 'pictures'; it has attacks, budgets"),
         ("[]", "no protocol"),

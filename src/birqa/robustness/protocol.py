@@ -35,6 +35,12 @@ class Protocol:
         if not self.attacks:
             raise ValueError("a protocol needs at least one attack.")
         check_budgets(self.budgets)
+        # Cards and pages know an attack by its name, and its results by their budgets.
+        for what, values in (("attacks", [one.name for one in self.attacks]), ("budgets", self.budgets)):
+            if len(set(values)) < len(values):
+                raise ValueError(
+                    f"{what} has one of them twice: give each once, and others a card of their own."
+                )
         if self.domain not in ("quantile", "neural"):
             raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
         if self.headline not in self.budgets:
