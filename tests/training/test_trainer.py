@@ -203,6 +203,16 @@ def test_the_best_validated_weights_are_kept_and_may_be_passed_over(pairs, tmp_p
     assert_same_bits(last.result().state_dict(), states[2])
 
 
+def test_batches_read_ahead_are_the_same_batches(pairs, tmp_path):
+    states = []
+    for loaders in (1, 3):
+        run = trainer(pairs, tmp_path / str(loaders))
+        run.loaders = loaders
+        run.run()
+        states.append(run.model.state_dict())
+    assert_same_bits(*states)
+
+
 def test_a_resumed_run_remembers_the_best(pairs, tmp_path, monkeypatch):
     claims = iter([0.9, 0.5])
     monkeypatch.setattr(Trainer, "validate", lambda self: {"srocc": next(claims), "plcc": 0.0})

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -38,6 +39,9 @@ from birqa.training.descent import learning_rate
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
+# Reading a batch takes longer than a GPU needs for its step.
+LOADERS_OF_A_GPU = 8
+
 
 class Trainer:
     """Owns the model, its running mean and the optimiser; `run` trains to the last step.
@@ -67,6 +71,8 @@ class Trainer:
                 f"a batch of {config.batch} cannot be shared evenly by {self.fabric.world_size} processes: "
                 "set batch in the recipe to a multiple."
             )
+        self.loaders = 1 if self.fabric.device.type == "cpu" else LOADERS_OF_A_GPU
+        """So many batches are read ahead at once."""
         self.out = out
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -128,13 +134,15 @@ class Trainer:
         """
         end = min(self.config.steps, self.config.steps if until is None else until)
         share = range(self.fabric.global_rank, self.config.batch, self.fabric.world_size)
-        with ThreadPoolExecutor(1) as loader:
-            coming = loader.submit(self.sampler, self.step, share)
+        with ThreadPoolExecutor(self.loaders) as loader:
+            coming = deque(
+                loader.submit(self.sampler, self.step + ahead, share) for ahead in range(self.loaders)
+            )
             started, losses = time.monotonic(), []
             first = self.step
             while self.step < end:
-                batch = coming.result()
-                coming = loader.submit(self.sampler, self.step + 1, share)
+                batch = coming.popleft().result()
+                coming.append(loader.submit(self.sampler, self.step + self.loaders, share))
                 losses.append(self._train_step(batch))
                 self.step += 1
                 if self.step % self.config.checkpoint_every and self.step != end:
