@@ -174,9 +174,9 @@ weights: $(DEV)/ready $(SETS)/train.csv
 
 	# Hardened: two legs of anchored adversarial training.
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-1.json --from runs/birqa.kadid/model \
-		--name birqa.kadid-aat --version 1 -o runs/birqa.kadid-aat-1
+		--name birqa.kadid-aat --version 2 -o runs/birqa.kadid-aat-1
 	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-2.json --from runs/birqa.kadid-aat-1/model \
-		--card recipes/birqa.kadid-aat.card.json --name birqa.kadid-aat --version 1 -o runs/birqa.kadid-aat-2
+		--card recipes/birqa.kadid-aat.card.json --name birqa.kadid-aat --version 2 -o runs/birqa.kadid-aat-2
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid-aat-2/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid-aat && cp -r runs/birqa.kadid-aat-2/model src/birqa/weights/birqa.kadid-aat
 	cp runs/birqa.kadid-aat-1/curves.csv benchmarks/results/aat-curves-1.csv

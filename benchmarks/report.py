@@ -372,7 +372,9 @@ def audit() -> list[str]:
         f"references, and {record['false_alarms']:.1%} measured on {record['clean']} clean pictures of the "
         "other half. Fitted "
         "on pictures that PGD pushed up, on training photographs. Share found, and in brackets how far the "
-        "attack had raised the plain score. ROC: [audit.png](audit.png). `python benchmarks/audit.py`.",
+        "attack had raised the plain score. The last attack raises the score of the picture and that of its "
+        "shifted copy, which the audit looks at, together. ROC: [audit.png](audit.png). "
+        "`python benchmarks/audit.py`.",
         "",
         "| attack | " + " | ".join(f"{255 * budget:g}/255" for budget in budgets) + " |",
         "|---|" + "---:|" * len(budgets),

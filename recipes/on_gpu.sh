@@ -53,9 +53,13 @@ train() {
     birqa=$there/env/bin/birqa
     "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid.json --name birqa.kadid --version gpu \
         -o runs/birqa.kadid "$@"
-    "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat.json --from runs/birqa.kadid/model \
-        --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat "$@"
-    for name in birqa.kadid birqa.kadid-aat; do
+    start=runs/birqa.kadid/model
+    for leg in birqa.kadid-aat-1 birqa.kadid-aat-2; do
+        "$birqa" train --data $sets/train.csv --recipe recipes/$leg.json --from $start \
+            --name birqa.kadid-aat --version gpu -o runs/$leg "$@"
+        start=runs/$leg/model
+    done
+    for name in birqa.kadid birqa.kadid-aat-1 birqa.kadid-aat-2; do
         tar -czf "$out/$name.tar.gz" -C "runs/$name" model curves.csv
     done
 }

@@ -16,7 +16,7 @@ def _views(count, gap, seed):
     rng = np.random.default_rng(seed)
     made = []
     for plain in rng.uniform(0.2, 0.9, count):
-        others = plain - gap + 0.03 * rng.standard_normal(5)
+        others = plain - gap + 0.03 * rng.standard_normal(6)
         made.append(Views(plain, *others, 0.01))
     return made
 
@@ -49,6 +49,9 @@ def test_views_are_the_metrics_scores(pair, metric_of):
     views = Viewer(metric_of(), metric_of())(dist, ref)
     assert views.plain == views.hardened == pytest.approx(float(metric_of()(dist, ref)[0]))
     assert views.error == pytest.approx(np.mean((dist / 255.0 - ref / 255.0) ** 2), rel=1e-4)
+    cut = [np.pad(picture[3:, 5:], ((0, 3), (0, 5), (0, 0)), mode="edge") for picture in (dist, ref)]
+    assert views.plain_moved == pytest.approx(float(metric_of()(*cut)[0]))
+    assert views.plain_moved != views.plain
     # A blur takes noise away: the score rises.
     assert views.plain_blur == views.hardened_blur > views.plain
 
@@ -70,10 +73,10 @@ def test_a_detector_is_kept_and_refused_for_other_weights(tmp_path):
 
 
 def test_an_auditor_gives_a_verdict(pair):
-    verdict = Auditor(_detector((*[0.0] * 14, 1.0), 0.5), threads=1)(*pair)
+    verdict = Auditor(_detector((*[0.0] * 16, 1.0), 0.5), threads=1)(*pair)
     assert verdict.suspicion == 1
     assert verdict.optimised
     assert json.loads(json.dumps(verdict.to_dict()))["plain"] == verdict.views.plain
     with pytest.raises(ValueError, match="one size"):
-        Auditor(_detector((*[0.0] * 14, 1.0)), threads=1)(pair[0][:50], pair[1])
+        Auditor(_detector((*[0.0] * 16, 1.0)), threads=1)(pair[0][:50], pair[1])
     assert birqa.create_metric("birqa").info.name == "birqa.kadid"

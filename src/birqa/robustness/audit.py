@@ -1,9 +1,10 @@
 """Does a picture look optimised against the metric? Needs no torch.
 
 A picture that was changed to please one metric pleases others less: a hardened metric, the same metric after
-both pictures are washed by JPEG or a blur, which take fine changes away, and the plain squared error. How far
-these disagree is one figure, the suspicion, by logistic regression on clean and on attacked pictures; its
-threshold is set on clean pictures that the regression did not see.
+both pictures are washed by JPEG or a blur, which take fine changes away, or are moved by some pixels, off the
+grid of patches that the changes were made for, and the plain squared error. How far these disagree is one
+figure, the suspicion, by logistic regression on clean and on attacked pictures; its threshold is set on clean
+pictures that the regression did not see.
 """
 
 import io
@@ -30,12 +31,13 @@ Picture = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Views:
-    """Scores of one pair, as it is and washed."""
+    """Scores of one pair, as it is, washed and moved."""
 
     plain: float
     hardened: float
     plain_jpeg: float
     plain_blur: float
+    plain_moved: float
     hardened_jpeg: float
     hardened_blur: float
     error: float
@@ -47,6 +49,7 @@ class Views:
             self.plain - self.hardened,
             self.plain - self.plain_jpeg,
             self.plain - self.plain_blur,
+            self.plain - self.plain_moved,
             self.hardened - self.hardened_jpeg,
             self.hardened - self.hardened_blur,
             # Seldom below half a grey level, and then it says nothing.
@@ -140,8 +143,11 @@ class Viewer:
         pairs = [(dist, ref), *((wash(dist), wash(ref)) for wash in (_through_jpeg, _blurred))]
         plain, plain_jpeg, plain_blur = (float(self.plain(*pair)[0]) for pair in pairs)
         hardened, hardened_jpeg, hardened_blur = (float(self.hardened(*pair)[0]) for pair in pairs)
+        plain_moved = float(self.plain(_moved(dist), _moved(ref))[0])
         error = float(np.mean(np.square(to_float(dist) - to_float(ref))))
-        return Views(plain, hardened, plain_jpeg, plain_blur, hardened_jpeg, hardened_blur, error)
+        return Views(
+            plain, hardened, plain_jpeg, plain_blur, plain_moved, hardened_jpeg, hardened_blur, error
+        )
 
 
 def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
@@ -182,6 +188,11 @@ def _through_jpeg(image: Picture) -> Picture:
     file = io.BytesIO()
     _levels(image).save(file, "JPEG", quality=50)
     return np.array(Image.open(file))
+
+
+def _moved(image: Picture) -> Picture:
+    """Up and left by numbers of pixels that no patch of the metric has for a multiple; the size is kept."""
+    return np.pad(image[3:, 5:], ((0, 3), (0, 5), (0, 0)), mode="edge")
 
 
 def _blurred(image: Picture) -> Picture:
