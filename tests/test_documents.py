@@ -36,8 +36,8 @@ def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
     said = (
-        "nearly all of what PGD does at 4/255, four in five of C&W, a third of FGSM, at some one false alarm in "
-        "a hundred, but only a quarter of what an attacker does who takes the shift into account"
+        "nearly all of what PGD does at 4/255, four in five of C&W, a third of FGSM, at some one false alarm "
+        "in a hundred, but only a quarter of what an attacker does who takes the shift into account"
     )
     assert said in readme()
     assert found["pgd"] > 0.9
