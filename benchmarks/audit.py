@@ -23,7 +23,7 @@ from birqa.metric import create_metric
 from birqa.plots import new_figure, save_figure
 from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
-from birqa.robustness.audit import Detector, Viewer, Views, fit, threshold_at
+from birqa.robustness.audit import MOVE, Detector, Viewer, Views, fit, threshold_at
 from birqa.robustness.subset import load_middle, stratified
 
 SEEN = {"pgd": {}}
@@ -35,14 +35,20 @@ UNSEEN = {
     "korhonen": {},
     "square": {"queries": 100},
 }
-AWARE = "pgd that knows of the shift"
+AWARE = {"pgd that knows of the shift": {}}
 BUDGETS = (2 / 255, 4 / 255, 8 / 255)
 FALSE_ALARMS = 0.01
 
 
 def moved(picture: torch.Tensor) -> torch.Tensor:
-    """What the audit does to see a score off its grid, for an attack that takes it into account."""
-    return torch.nn.functional.pad(picture[..., 3:, 5:], (0, 5, 0, 3), mode="replicate")
+    """As the audit moves it, for an attack that takes that into account."""
+    up, left = MOVE
+    return torch.nn.functional.pad(picture[..., up:, left:], (0, left, 0, up), mode="replicate")
+
+
+def also_moved(score):
+    """The score of a pair and that of the moved pair, together."""
+    return lambda dist, ref: score(dist, ref) + score(moved(dist), moved(ref))
 
 
 def attacked(pairs: list, names: dict, subject, batch: int = 16) -> dict[tuple[str, float], list]:
@@ -52,11 +58,10 @@ def attacked(pairs: list, names: dict, subject, batch: int = 16) -> dict[tuple[s
         part = pairs[start : start + batch]
         dist, ref = (torch.cat([to_tensor(pair[k]) for pair in part]) for k in (0, 1))
         for name, settings in names.items():
-            attack = create_attack("pgd" if name == AWARE else name, eight_bit=True, **settings)
+            attack = create_attack("pgd" if name in AWARE else name, eight_bit=True, **settings)
             score = subject.surrogate(attack)
-            if name == AWARE:
-                seen = score
-                score = lambda dist, ref, seen=seen: seen(dist, ref) + seen(moved(dist), moved(ref))  # noqa: E731
+            if name in AWARE:
+                score = also_moved(score)
             for budget, pictures in zip(BUDGETS, attack(score, dist, ref, BUDGETS), strict=True):
                 levels = torch.round(pictures * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
                 made.setdefault((name, budget), []).extend(
@@ -140,9 +145,7 @@ def main() -> None:
     }
     threshold = threshold_at(clean[0].tolist(), FALSE_ALARMS)
     measured = stratified([pair for pair in test if pair.ref in refs[1::2]], args.attacked)
-    pushed = attacked(
-        [load_middle(pair, args.side) for pair in measured], SEEN | UNSEEN | {AWARE: {}}, subject
-    )
+    pushed = attacked([load_middle(pair, args.side) for pair in measured], SEEN | UNSEEN | AWARE, subject)
     suspicions = {
         key: np.array([detector.suspicion(one) for one in views(pairs)]) for key, pairs in pushed.items()
     }

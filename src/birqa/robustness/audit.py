@@ -23,6 +23,8 @@ from birqa.metric import FullReferenceMetric, create_metric
 from birqa.registry import WEIGHTS, find_model
 
 DETECTOR = WEIGHTS / "audit.json"
+MOVE = (3, 5)
+"""Rows up and columns left: numbers that no patch of the metrics has for a multiple."""
 _BLUR = ImageFilter.Kernel((3, 3), [1, 2, 1, 2, 4, 2, 1, 2, 1])
 
 Picture = NDArray[np.generic]
@@ -191,8 +193,9 @@ def _through_jpeg(image: Picture) -> Picture:
 
 
 def _moved(image: Picture) -> Picture:
-    """Up and left by numbers of pixels that no patch of the metric has for a multiple; the size is kept."""
-    return np.pad(image[3:, 5:], ((0, 3), (0, 5), (0, 0)), mode="edge")
+    """By `MOVE`; the size is kept."""
+    up, left = MOVE
+    return np.pad(image[up:, left:], ((0, up), (0, left), (0, 0)), mode="edge")
 
 
 def _blurred(image: Picture) -> Picture:
