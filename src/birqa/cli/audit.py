@@ -17,7 +17,7 @@ def command(
     resize: options.Resize = "none",
     as_json: options.Json = False,
 ) -> None:
-    """Compare the plain, the hardened and washed scores; say which pictures look optimised for the score.
+    """Compare plain, hardened, washed and moved scores; say which pictures look optimised for the score.
 
     About one in a hundred clean pictures is taken for suspect, and many an attack is not found
     (docs/results.md). Exit code: 0 none looks optimised,
