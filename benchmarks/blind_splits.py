@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from birqa.blind.config import SCALES
 from birqa.blind.network import Blind
 from birqa.blind.regression import fit_regression
 from birqa.blind.splits import eighty_twenty
@@ -51,12 +52,17 @@ def main() -> None:
     names = [picture.image.stem for picture in pictures]
     parts = np.cumsum([0, *model.config.groups])
     every = list(range(len(model.config.groups)))
-    # Three scales and the tones of the whole picture, the same of its centre, the layout.
-    kinds = {
-        "blind": every,
-        "without the centre": every[:4] + every[8:],
-        "without the layout": every[:8] + every[9:],
+    # Scales, tones and hues of the whole picture, the same of its centre, the layout.
+    hues = SCALES + 1
+    whole, centre = every[: hues + 1], every[hues + 1 : 2 * hues + 2]
+    left_out = {
+        "without the coarsest scale": [whole[SCALES - 1], centre[SCALES - 1]],
+        "without hues": [whole[hues], centre[hues]],
+        "without the centre": centre,
+        "without the layout": [2 * hues + 2],
     }
+    kinds = {"blind": every}
+    kinds |= {kind: [group for group in every if group not in out] for kind, out in left_out.items()}
     results = {}
     for kind, groups in kinds.items():
         columns = np.concatenate([np.arange(parts[group], parts[group + 1]) for group in groups])

@@ -1,14 +1,14 @@
-"""Four ways to certify a blind score, side by side, and an attack on what they certify.
+"""Ways to certify a blind score, side by side.
 
 MS: median smoothing of the metric alone. DMS: behind a denoiser trained by squared error. DMS+rank: behind
 one trained by order and score as well. Classes: quantised classification smoothing of the metric alone, the
-earlier method. Accuracy: the smoothed score of whole test pictures against ratings. Width: the certified
-interval at each radius, on the middle of some test pictures, and how the method's scores spread. Attack:
-signed gradients, averaged over noise, changed in whole levels within the radius; the smoothed score of the
-attacked picture is compared with the certificate of the clean one.
+earlier method. All these with one metric, made for pictures as they are; `fitted`: with one that is fitted to
+noisy pictures, alone (MS) or as the denoiser leaves them (DMS+rank). Accuracy: the smoothed score of whole
+test pictures against ratings. Width: the certified interval at each radius, on the middle of some test
+pictures, and how the method's scores spread.
 
     python benchmarks/certificates.py build/sets/clive.csv --mse runs/denoiser.mse-2/model \
-        --cache runs/certificates.jsonl --out FILE
+        --fitted runs/blind.clive-noise/model --cache runs/certificates.jsonl --out FILE
 """
 
 import argparse
@@ -25,7 +25,7 @@ from birqa.certify.classification import Classification, classify
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
 from birqa.certify.smoothing import find_ranks, quantile_score
-from birqa.certify.subject import Subject, create_subject
+from birqa.certify.subject import CERTIFIED, Subject, create_subject
 from birqa.evaluation.agreement import study_agreement
 from birqa.files import KeptResults, replacing
 from birqa.images import load_image
@@ -35,14 +35,17 @@ from birqa.workers import start_workers
 RADII = (0.05, 0.1, 0.25, 0.5, 1.0)
 ALPHA = 0.001
 RESAMPLES = 1000
-ORDER = ("DMS+rank", "DMS", "MS", "classes", "clean")
+PAPERS = ("DMS+rank", "DMS", "MS", "classes")
+AHEAD = {"DMS+rank fitted": ("MS fitted", *PAPERS, "clean"), PAPERS[0]: PAPERS[1:]}
+"""Methods that others are compared with: the one that is shipped, and the best of the papers'."""
 
 
 @dataclass(frozen=True)
 class Task:
     """Draws 0..count of one picture; with `crop` only its middle. sigma 0: the score of the clean picture."""
 
-    denoiser: str
+    method: tuple[str, str]
+    """Metric and denoiser."""
     sigma: float
     image: str
     crop: int
@@ -50,17 +53,17 @@ class Task:
 
     @property
     def key(self) -> str:
-        return json.dumps([*_identity(self.denoiser), *vars(self).values()])
+        return json.dumps([*_identity(self.method), self.sigma, self.image, self.crop, self.count])
 
 
 @cache
-def _subject(denoiser: str) -> Subject:
-    return create_subject("blind", denoiser, threads=1)
+def _subject(method: tuple[str, str]) -> Subject:
+    return create_subject(*method, threads=1)
 
 
 @cache
-def _identity(denoiser: str) -> tuple[str, str]:
-    subject = _subject(denoiser)
+def _identity(method: tuple[str, str]) -> tuple[str, str]:
+    subject = _subject(method)
     return str(subject.metric.weights)[:12], str(subject.denoiser.weights)[:12] if subject.denoiser else ""
 
 
@@ -73,13 +76,20 @@ def middle(picture: np.ndarray, side: int) -> np.ndarray:
 
 def work(task: Task) -> list[float]:
     picture = middle(load_image(task.image), task.crop)
-    subject = _subject(task.denoiser)
+    subject = _subject(task.method)
     if not task.sigma:
         planes = picture.transpose(2, 0, 1)[None].astype(np.float32) / 255
         return [float(subject.score(planes)[0])]
     # One seed for all: methods meet the same noise.
     noise = Noise("discrete", task.sigma, seed=2026)
-    scores = score_draws(subject.score, picture, noise, range(task.count), memory=2**27)
+    scores = score_draws(
+        subject.score,
+        picture,
+        noise,
+        range(task.count),
+        memory=2**27,
+        bytes_per_pixel=subject.bytes_per_pixel,
+    )
     return [round(float(score), 6) for score in scores]
 
 
@@ -97,13 +107,17 @@ def nothing_to_prepare() -> None:
 
 
 def accuracy(scores: dict[str, np.ndarray], pictures: list[RatedPicture]) -> dict[str, Any]:
-    """SROCC and PLCC of each method with intervals, and how far the first is ahead in SROCC."""
-    names = [one.image.name for one in pictures]
+    """SROCC and PLCC of each method with intervals, and how far `AHEAD` are ahead of it in SROCC."""
+    names, ratings = [one.image.name for one in pictures], [one.mos for one in pictures]
     columns = {name: values.tolist() for name, values in scores.items()}
-    study = study_agreement(columns, [one.mos for one in pictures], names, resamples=RESAMPLES)
-    table: dict[str, Any] = {one.metric: one.to_dict() for one in study.agreements}
-    for difference in study.differences:
-        table[difference.other]["first minus this"] = difference.to_dict()
+    table: dict[str, Any] = {}
+    for first, others in AHEAD.items():
+        ordered = {name: columns[name] for name in (first, *others)}
+        study = study_agreement(ordered, ratings, names, resamples=RESAMPLES)
+        for one in study.agreements:
+            table.setdefault(one.metric, one.to_dict() | {"minus this": {}})
+        for difference in study.differences:
+            table[difference.other]["minus this"][first] = difference.to_dict()
     return table
 
 
@@ -144,6 +158,10 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
     parser.add_argument("--mse", required=True, help="the denoiser trained by squared error alone")
     parser.add_argument("--rank", default="denoiser.blind", help="the one trained by order and score too")
+    parser.add_argument(
+        "--denoised", default=CERTIFIED, help="the metric fitted to what --rank leaves of noisy pictures"
+    )
+    parser.add_argument("--fitted", required=True, help="the one fitted to noisy pictures as they are")
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
     parser.add_argument("--samples", type=int, default=1000, help="for certificates")
@@ -157,23 +175,29 @@ def main() -> None:
     test = [one for one in read_rated_pictures(options.data) if one.split == "test"]
     chosen = np.random.default_rng(0).permutation(len(test))[: options.pictures]
     some = [test[index] for index in sorted(chosen)]
-    methods = {"MS": "none", "DMS": options.mse, "DMS+rank": options.rank}
+    methods = {
+        "MS": ("blind", "none"),
+        "DMS": ("blind", options.mse),
+        "DMS+rank": ("blind", options.rank),
+        "MS fitted": (options.fitted, "none"),
+        "DMS+rank fitted": (options.denoised, options.rank),
+    }
     kept: KeptResults[list[float]] = KeptResults(options.cache)
 
-    def tasks(denoiser: str, sigma: float, pictures: list[RatedPicture], crop: int, count: int) -> list[Task]:
-        return [Task(denoiser, sigma, str(one.image), crop, count) for one in pictures]
+    def tasks(method: str, sigma: float, pictures: list[RatedPicture], crop: int, count: int) -> list[Task]:
+        return [Task(methods[method], sigma, str(one.image), crop, count) for one in pictures]
 
-    everything = tasks("none", 0, test, 0, 1)
+    everything = tasks("MS", 0, test, 0, 1)
     for sigma in options.sigma:
-        for denoiser in methods.values():
-            everything += tasks(denoiser, sigma, test, 0, options.draws)
-            everything += tasks(denoiser, sigma, some, options.crop, options.samples)
+        for name in methods:
+            everything += tasks(name, sigma, test, 0, options.draws)
+            everything += tasks(name, sigma, some, options.crop, options.samples)
     results = run(everything, kept, options.workers)
 
-    clean = np.array([results[task][0] for task in tasks("none", 0, test, 0, 1)])
+    clean = np.array([results[task][0] for task in tasks("MS", 0, test, 0, 1)])
     record: dict[str, Any] = {
         "command": "python benchmarks/certificates.py " + " ".join(sys.argv[1:]),
-        "weights": {name: _identity(denoiser) for name, denoiser in methods.items()},
+        "weights": {name: _identity(method) for name, method in methods.items()},
         "test_pictures": len(test),
         "draws": options.draws,
         "certified_pictures": len(some),
@@ -184,16 +208,16 @@ def main() -> None:
     }
     for sigma in options.sigma:
         smoothed, certified = {"clean": clean}, {}
-        for name, denoiser in methods.items():
-            whole = tasks(denoiser, sigma, test, 0, options.draws)
+        for name in methods:
+            whole = tasks(name, sigma, test, 0, options.draws)
             smoothed[name] = np.array([quantile_score(results[task]) for task in whole])
-            parts = [results[task] for task in tasks(denoiser, sigma, some, options.crop, options.samples)]
+            parts = [results[task] for task in tasks(name, sigma, some, options.crop, options.samples)]
             certified[name] = widths(parts, sigma)
             if name == "MS":
                 certified["classes"] = class_widths(parts, sigma)
                 smoothed["classes"] = np.array([most_frequent(results[task]) for task in whole])
         record["sigma"][str(sigma)] = {
-            "accuracy": accuracy({name: smoothed[name] for name in ORDER}, test),
+            "accuracy": accuracy(smoothed, test),
             "widths": certified,
             "spread": {name: float(values.std()) for name, values in smoothed.items()},
         }

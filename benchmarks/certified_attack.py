@@ -21,13 +21,17 @@ import torch
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
 from birqa.certify.smoothing import find_ranks, quantile_score
-from birqa.certify.subject import create_subject
+from birqa.certify.subject import CERTIFIED, DENOISER, create_subject
 from birqa.engines.torch import load_single
 from birqa.files import replacing
 from birqa.images import load_image
 from birqa.ratings import read_rated_pictures
 from birqa.registry import find_model
 from certificates import middle
+
+
+def clamp(planes: torch.Tensor) -> torch.Tensor:
+    return planes.clamp(0, 1)
 
 
 def attack(picture: np.ndarray, gradient: Any, radius: float, steps: int) -> np.ndarray:
@@ -55,7 +59,9 @@ def attack(picture: np.ndarray, gradient: Any, radius: float, steps: int) -> np.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
-    parser.add_argument("--denoiser", default="denoiser.blind")
+    parser.add_argument("--metric", default=CERTIFIED)
+    parser.add_argument("--denoiser", default=DENOISER)
+    parser.add_argument("--plain", default="blind", help="the metric that nothing protects")
     parser.add_argument("--sigma", type=float, default=0.12)
     parser.add_argument("--radius", type=float, default=0.25)
     parser.add_argument("--samples", type=int, default=1000)
@@ -67,9 +73,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
-    subject = create_subject("blind", options.denoiser)
-    metric = load_single(find_model("blind", "no-reference"))
-    denoiser = load_single(find_model(options.denoiser, "denoiser"))
+    subject = create_subject(options.metric, options.denoiser)
+    metric, plain_metric = (
+        load_single(find_model(name, "no-reference")) for name in (options.metric, options.plain)
+    )
+    clean: Any = clamp
+    if options.denoiser != "none":
+        clean = load_single(find_model(options.denoiser, "denoiser"))
     test = [one for one in read_rated_pictures(options.data) if one.split == "test"]
     chosen = np.random.default_rng(1).permutation(len(test))[: options.pictures]
     ranks = find_ranks(options.samples, options.sigma, options.radius, 1 - options.confidence)
@@ -78,7 +88,7 @@ def main() -> None:
     def plain(sign: float) -> Any:
         def gradient(planes: torch.Tensor) -> torch.Tensor:
             planes = planes.requires_grad_()
-            return torch.autograd.grad(sign * metric(planes).sum(), planes)[0]
+            return torch.autograd.grad(sign * plain_metric(planes).sum(), planes)[0]
 
         return gradient
 
@@ -87,7 +97,7 @@ def main() -> None:
             planes = planes.requires_grad_()
             shape = (options.expectation, *planes.shape[1:])
             noise = torch.from_numpy(drawer.standard_normal(shape, dtype=np.float32)) * options.sigma
-            return torch.autograd.grad(sign * metric(denoiser(planes + noise)).mean(), planes)[0]
+            return torch.autograd.grad(sign * metric(clean(planes + noise)).mean(), planes)[0]
 
         return gradient
 
@@ -98,7 +108,7 @@ def main() -> None:
         noise = Noise("discrete", options.sigma, seed)
         return score_draws(subject.score, picture, noise, range(options.samples), memory=2**27)
 
-    subject_plain = create_subject("blind", "none")
+    subject_plain = create_subject(options.plain, "none")
     trials = []
     for number, index in enumerate(sorted(chosen), 1):
         picture = middle(load_image(test[index].image), options.crop)

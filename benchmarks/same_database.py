@@ -17,6 +17,7 @@ from birqa.evaluation.agreement import split_references
 from birqa.files import replacing
 from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
+from birqa.training.checkpoint import digest
 from birqa.training.config import load_recipe
 from birqa.training.fit import Trainer, start_from
 
@@ -47,8 +48,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.meta)
-    # Splits kept from other weights are no results of these.
-    runs = args.runs / find_model(args.start).fingerprint
+    # Splits kept from other weights, or by another recipe, are no results of these.
+    runs = args.runs / f"{find_model(args.start).fingerprint}-{digest(args.recipe.read_text('utf-8'))[:8]}"
     results = []
     for seed in range(args.splits):
         kept = runs / f"{seed}.json"

@@ -176,10 +176,11 @@ def _without_weights(model: ModelProto, weights: set[str]) -> ModelProto:
 def save_single(module: Single, folder: Path, *, name: str, version: str, card: dict[str, Any]) -> None:
     """Write a no-reference metric or a denoiser as a model folder; an existing one is replaced as a whole.
 
-    Weights are kept as float32: the terms of a kernel regression cancel, which half precision would spoil.
+    Tensors are kept as float32, in half precision where it holds them exactly: the terms of a kernel
+    regression cancel, which rounding would spoil.
     """
     module = copy.deepcopy(module).eval().cpu()
-    stored = {name: value.numpy() for name, value in single_state(module).items()}
+    stored = {name: _narrowed(value.numpy()) for name, value in single_state(module).items()}
 
     def run(pictures: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -194,6 +195,12 @@ def save_single(module: Single, folder: Path, *, name: str, version: str, card: 
     }
     files = {WEIGHTS_FILE: save(stored), "network.onnx": single_graph(module).SerializeToString()}
     _write_folder(folder, record, module.config, files, stored)
+
+
+def _narrowed(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    return half if np.array_equal(half, values) else values
 
 
 def save_model(

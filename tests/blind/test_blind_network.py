@@ -71,7 +71,7 @@ def test_a_description_is_histograms_layout_and_what_is_learned_of_the_shrunk_pi
         described = module.describe(planes)
         parts = [scene_histograms(small), scene_layout(small), module.statistics(small)]
     assert described.shape == (4, sum(module.config.groups))
-    assert [part.shape[1] for part in parts] == [2 * 821, 16, 2 * sum(widths)]
+    assert [part.shape[1] for part in parts] == [2 * 1124, 16, 2 * sum(widths)]
     # Means over four pixels are rounded in another order, which the roots of small shares enlarge.
     torch.testing.assert_close(described, torch.cat(parts, dim=1), rtol=1e-3, atol=1e-3)
 

@@ -1,5 +1,8 @@
 """Histograms with triangular bins: by hand, against NumPy and SciPy, and what their groups are."""
 
+import json
+from math import atan2, pi
+
 import numpy as np
 import pytest
 import torch
@@ -7,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from birqa.blind.config import HISTOGRAMS, LAYOUT, TONES, BlindConfig
-from birqa.blind.histograms import histogram, scene_histograms
+from birqa.blind.config import HISTOGRAMS, HUES, LAYOUT, TONES, BlindConfig
+from birqa.blind.histograms import histogram, hue_amounts, scene_histograms
 from birqa.blind.maps import opponent_colours
 
-BINS = [13, 9, 12, 12, 12] * 3 + list(TONES.values())
+BINS = [13, 9, 12, 12, 12] * 4 + list(TONES.values())
 
 
 def triangles(values, low, high, bins):
@@ -137,7 +140,8 @@ def planes(scenes):
 def test_each_group_is_roots_of_shares_of_its_histograms(planes, region):
     described = scene_histograms(planes)
     assert described.shape == (3, 2 * sum(HISTOGRAMS))
-    assert len(HISTOGRAMS) == len(BINS) == 3 * 5 + 6
+    # The last are no shares, but amounts of hues.
+    assert len(HISTOGRAMS) - 1 == len(BINS) == 4 * 5 + 6
     # Squared and without the small addition under the root, the shares of each histogram sum to 1.
     for number, size in enumerate(BINS):
         shares = group(described, number, region).square() - 1e-4
@@ -147,8 +151,9 @@ def test_each_group_is_roots_of_shares_of_its_histograms(planes, region):
 
 
 def responses(rgb):
-    """Samples and range of every histogram of one scale, without the outermost rows and columns."""
+    """Samples and range of every histogram of one scale, of a picture that is mirrored at its edges."""
     colours = opponent_colours(torch.from_numpy(rgb)).numpy()
+    colours = np.pad(colours, [(0, 0), (0, 0), (1, 1), (1, 1)], mode="reflect")
 
     def blurred(values):
         return gaussian_filter(values, 7 / 6, mode="nearest", radius=3, axes=(2, 3))
@@ -176,13 +181,13 @@ def responses(rgb):
 def test_responses_are_those_of_scipy_in_the_whole_picture_and_in_its_inner_half(planes, size):
     rgb = planes[:, :, : size[0], : size[1]].numpy()
     described = scene_histograms(torch.from_numpy(rgb)).numpy()
-    for scale in range(3):
+    for scale in range(4):
         rows, columns = (side >> scale for side in size)
         cells = rgb[:, :, : rows << scale, : columns << scale]
         small = cells.reshape(3, 3, rows, 1 << scale, columns, 1 << scale).mean((3, 5))
         for kind, (values, low, high) in enumerate(responses(small)):
             # The finest scale is looked at in every second row and column.
-            values = values if scale else values[:, :, ::2, ::2]
+            values = values if scale else values[:, :, 1::2, 1::2]
             number = 5 * scale + kind
             for region, samples in (("whole", values), ("centre", inner_half(values))):
                 expected = roots(triangular(samples, low, high, BINS[number]))
@@ -192,21 +197,53 @@ def test_responses_are_those_of_scipy_in_the_whole_picture_and_in_its_inner_half
 
 def test_tones_are_histograms_of_the_colours_in_the_whole_picture_and_in_its_inner_half(planes):
     described = scene_histograms(planes)
-    # The groups of tones come last; they are of the coarsest scale, here 16 x 20.
+    # The groups of tones follow those of the scales; they are of the third scale, here 16 x 20.
     coarse = torch.nn.functional.avg_pool2d(planes, 4)
     luma, blue, red = opponent_colours(coarse).numpy().transpose(1, 0, 2, 3)[:, :, None]
     largest, smallest = coarse.numpy().max(1, keepdims=True), coarse.numpy().min(1, keepdims=True)
     saturation = (largest - smallest) / (largest + 0.05)
     tones = [luma, saturation, largest, smallest, blue, red]
     ranges = [(0, 1)] * 4 + [(-0.6, 0.6)] * 2
-    for number, (values, ends) in enumerate(zip(tones, ranges, strict=True), 15):
+    for number, (values, ends) in enumerate(zip(tones, ranges, strict=True), 20):
         for region, samples in (("whole", values), ("centre", values[:, :, 4:12, 5:15])):
             expected = roots(triangular(samples, *ends, BINS[number]))
             np.testing.assert_allclose(group(described, number, region), expected, rtol=0, atol=1e-9)
 
 
+@settings(max_examples=60)
+@given(st.floats(-0.6, 0.6), st.floats(-0.6, 0.6))
+def test_a_colour_is_made_up_of_the_two_hues_next_to_it(blue, red):
+    colours = torch.tensor([0.5, blue, red], dtype=torch.float64).reshape(1, 3, 1, 1)
+    amounts = hue_amounts(colours)[0, :, 0, 0].numpy()
+    angles = 2 * pi * np.arange(HUES) / HUES
+    assert (amounts >= 0).all()
+    np.testing.assert_allclose(amounts @ np.cos(angles), blue, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(amounts @ np.sin(angles), red, rtol=0, atol=1e-12)
+    below = int(atan2(red, blue) // (2 * pi / HUES)) % HUES
+    others = [hue for hue in range(HUES) if hue not in (below, (below + 1) % HUES)]
+    np.testing.assert_allclose(amounts[others], 0, rtol=0, atol=1e-12)
+
+
+def test_hues_are_looked_at_by_contrast_in_the_whole_picture_and_in_its_inner_half(planes):
+    described = scene_histograms(planes)
+    coarse = torch.nn.functional.avg_pool2d(planes, 4)
+    colours = opponent_colours(coarse).numpy()
+    luma = colours[:, 0]
+    mean, square = (
+        gaussian_filter(values, 7 / 6, mode="nearest", radius=3, axes=(1, 2)) for values in (luma, luma**2)
+    )
+    deviation = np.sqrt(np.maximum(square - mean**2, 0) + 1e-5)
+    contrast = triangles(np.log2(deviation + 1 / 512), -8, -2, 4)
+    amounts = hue_amounts(torch.from_numpy(colours)).numpy()
+    for region, inside in (("whole", np.s_[:, :]), ("centre", np.s_[4:12, 5:15])):
+        samples = amounts[:, :, *inside], contrast[:, *inside]
+        expected = np.einsum("nhij,nijc->nhc", *samples) / samples[0][0, 0].size
+        got = group(described, 26, region)
+        np.testing.assert_allclose(got, roots(expected.reshape(3, -1)), rtol=0, atol=1e-8, err_msg=region)
+
+
 def test_what_is_shown_in_the_centre_alone_is_told_from_what_is_shown_around_it(planes):
-    tones = slice(sum(HISTOGRAMS[:15]), sum(HISTOGRAMS))
+    tones = slice(sum(HISTOGRAMS[:20]), sum(HISTOGRAMS[:26]))
 
     def described(pictures):
         return [part[:, tones] for part in scene_histograms(pictures).chunk(2, dim=1)]
@@ -260,11 +297,12 @@ def test_flat_pictures_have_finite_statistics_and_gradients(level):
 def test_groups_are_scales_and_tones_of_each_region_then_the_layout():
     # Of each of three colours 13 bins, 9 in each of four directions, and three times 12.
     scale = 3 * (13 + 4 * 9 + 3 * 12)
-    assert [sum(HISTOGRAMS[5 * number :][:5]) for number in range(3)] == [scale] * 3
-    assert sum(HISTOGRAMS[15:]) == sum(TONES.values()) == 56
+    assert [sum(HISTOGRAMS[5 * number :][:5]) for number in range(4)] == [scale] * 4
+    assert sum(HISTOGRAMS[20:26]) == sum(TONES.values()) == 56
+    assert HISTOGRAMS[26] == 12 * 4
     config = BlindConfig()
     assert config.widths == ()
-    assert config.groups == (scale, scale, scale, 56, scale, scale, scale, 56, 16)
+    assert config.groups == (*[scale] * 4, 56, 48, *[scale] * 4, 56, 48, 16)
     assert sum(config.groups) == 2 * sum(HISTOGRAMS) + LAYOUT
     assert config.learned == 0
 
@@ -283,6 +321,8 @@ def test_a_network_adds_two_groups_of_every_stage():
         ({"shrink": 0}, "from 1 to 2"),
         ({"shrink": 3}, "from 1 to 2"),
         ({"supports": -1}, "not negative"),
+        ({"noise": (0.1, 0.0)}, r"noise=\(0.1, 0.0\) should be deviations above 0, or none"),
+        ({"denoiser": "denoiser.blind"}, "denoiser='denoiser.blind' has no noise to remove: set noise"),
     ],
 )
 def test_configurations_that_cannot_be_are_refused(settings, message):
@@ -292,8 +332,8 @@ def test_configurations_that_cannot_be_are_refused(settings, message):
 
 @pytest.mark.parametrize("widths", [(), (4, 6, 8)])
 def test_a_configuration_is_stored_and_read_back(widths):
-    config = BlindConfig(widths=widths, shrink=1, supports=3)
-    assert BlindConfig.from_dict(config.to_dict() | {"widths": list(widths)}) == config
+    config = BlindConfig(widths=widths, shrink=1, noise=(0.1, 0.2), denoiser="denoiser.blind", supports=3)
+    assert BlindConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_a_configuration_with_fields_that_there_are_not_is_refused():

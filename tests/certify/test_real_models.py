@@ -9,10 +9,11 @@ from birqa.certify.denoising import load_denoiser
 from birqa.certify.identity import Part, identify
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
-from birqa.certify.subject import create_subject
+from birqa.certify.subject import CERTIFIED, DENOISER, create_subject
 from birqa.certify.verification import redraw, subject_of
 from birqa.export import save_single
 from birqa.model import load_model
+from birqa.registry import find_model
 
 ENGINES = ["onnx", "torch"]
 NOISE = Noise("discrete", 0.12, 5)
@@ -117,3 +118,9 @@ def test_a_denoiser_before_a_full_reference_metric(tiny_model, denoiser_model, s
     certificate = certified(subject, scenes[1], 12)
     assert certificate.denoiser.name == "denoiser.tiny"
     assert redraw(certificate, subject, scenes[1], 4).difference < 1e-6
+
+
+def test_the_shipped_metric_is_fitted_behind_the_shipped_denoiser():
+    metric, denoiser = find_model(CERTIFIED, "no-reference"), find_model(DENOISER, "denoiser")
+    assert metric.config.denoiser == DENOISER
+    assert metric.card["training"]["denoiser"] == denoiser.label

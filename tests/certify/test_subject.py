@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from birqa.certify.identity import Part, identify
-from birqa.certify.subject import UNLIMITED, create_subject
+from birqa.certify.subject import CERTIFIED, DENOISER, UNLIMITED, create_subject
 from birqa.registry import find_model
 
 NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float32)
 
 
-def model(name):
+def model(name, **config):
     kind = "denoiser" if name.startswith("denoiser") else "no-reference"
-    return SimpleNamespace(kind=kind, name=name, version="3", sha256={"weights.safetensors": "ab" * 32})
+    settings = SimpleNamespace(**({"noise": (), "denoiser": ""} | config))
+    hashes = {"weights.safetensors": "ab" * 32}
+    return SimpleNamespace(kind=kind, name=name, version="3", sha256=hashes, config=settings)
 
 
 @dataclass
@@ -38,12 +40,18 @@ class Blind:
 
 @pytest.fixture
 def blind(monkeypatch):
-    """`create_metric` gives a no-reference metric, `load_denoiser` a denoiser that makes all grey."""
+    """`create_metric` gives a no-reference metric, `load_denoiser` a denoiser that makes all grey. Some
+    metrics are fitted to noisy pictures."""
     asked = []
+    fitted = {
+        CERTIFIED: {"noise": (0.1, 0.2), "denoiser": DENOISER},
+        "blind.alone": {"noise": (0.1, 0.2)},
+        "blind.behind": {"noise": (0.1, 0.2), "denoiser": "denoiser.before"},
+    }
 
     def create(name, **how):
         asked.append((name, how))
-        return Blind()
+        return Blind(model("blind.test", **fitted.get(name, {})))
 
     class Denoiser:
         model = model("denoiser.test")
@@ -51,15 +59,45 @@ def blind(monkeypatch):
         def __call__(self, noisy):
             return np.full_like(noisy, 0.5)
 
-    denoising = types.ModuleType("birqa.certify.denoising")
-    denoising.load_denoiser = lambda name, **how: asked.append((name, how)) or Denoiser()
-    monkeypatch.setitem(sys.modules, "birqa.certify.denoising", denoising)
+    def load(name, **how):
+        asked.append((name, how))
+        return Denoiser()
+
+    monkeypatch.setattr("birqa.certify.subject.load_denoiser", load)
     monkeypatch.setattr("birqa.metric.create_metric", create)
     return asked
 
 
+@pytest.mark.parametrize(
+    ("named", "looked_up"),
+    [
+        ({}, [CERTIFIED, DENOISER]),
+        ({"denoiser": DENOISER}, [CERTIFIED, DENOISER]),
+        ({"denoiser": "none"}, ["blind"]),
+        ({"denoiser": "denoiser.mine"}, ["blind", "denoiser.mine"]),
+        ({"metric": "blind.alone"}, ["blind.alone"]),
+        ({"metric": "blind"}, ["blind", "denoiser.blind"]),
+        ({"metric": "blind.behind"}, ["blind.behind", "denoiser.before"]),
+        ({"metric": "blind.behind", "denoiser": "denoiser.mine"}, ["blind.behind", "denoiser.mine"]),
+        ({"metric": "blind.behind", "denoiser": "none"}, ["blind.behind"]),
+    ],
+)
+def test_a_metric_has_the_denoiser_that_it_was_fitted_with_unless_another_is_named(blind, named, looked_up):
+    subject = create_subject(**named)
+    assert [name for name, _ in blind] == looked_up
+    assert (subject.denoiser is None) == (len(looked_up) == 1)
+
+
+def test_noise_that_a_metric_was_not_fitted_to_is_pointed_out(blind):
+    subject = create_subject()
+    assert [subject.unsuited(sigma) for sigma in (0.1, 0.15, 0.2)] == [None] * 3
+    for sigma in (0.09, 0.5):
+        assert f"fitted to noise of 0.1 to 0.2, not of {sigma}" in subject.unsuited(sigma)
+    assert create_subject("blind").unsuited(0.5) is None
+
+
 def test_a_no_reference_metric_stands_behind_its_denoiser(blind):
-    subject = create_subject(threads=2)
+    subject = create_subject("blind", threads=2)
     how = {"engine": "auto", "device": None, "threads": 2}
     assert blind == [("blind", how), ("denoiser.blind", how)]
     assert subject.metric == Part("blind.test", "3", "ab" * 32)

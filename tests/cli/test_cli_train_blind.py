@@ -111,6 +111,30 @@ def test_a_metric_without_a_network_is_fitted_from_ratings_alone(cli, tables, tm
     assert load_model(tmp_path / "run/model").sha256["weights.safetensors"] == first
 
 
+def test_a_metric_for_noisy_pictures_certifies_and_scores_nothing_else(
+    cli, refuses, tables, write, tmp_path, denoiser_model
+):
+    recipe = write("recipe.json", {"network": {"noise": [0.1, 0.2], "denoiser": str(denoiser_model)}})
+    answer = cli("train-blind", *tables[:2], "-o", tmp_path / "run", "--recipe", recipe)
+    assert (answer.code, answer.err) == (0, "")
+    last = json.loads(answer.out)
+    assert set(last) == {"pictures", "sigma 0.1", "sigma 0.2", "model"}
+    model, denoiser = load_model(tmp_path / "run/model"), load_model(denoiser_model)
+    assert (model.config.noise, model.config.supports) == ((0.1, 0.2), 24)
+    assert model.card["data"] == {"rated pictures": 12}
+    assert model.card["training"]["denoiser"] == denoiser.label
+
+    picture = tmp_path / "0.png"
+    message = "blind.custom is fitted to noisy pictures: use it with birqa certify"
+    refuses(message, "blind", picture, "--metric", model.folder)
+    made = tmp_path / "cert.json"
+    certified = cli(
+        "certify", picture, "--metric", model.folder, "--samples", 20, "--radius", 0.01, "-o", made
+    )
+    assert certified.code == 0, certified.err
+    assert json.loads(made.read_text())["denoiser"]["weights"] == denoiser.sha256["weights.safetensors"]
+
+
 def test_damage_is_given_for_a_network_and_for_nothing_else(refuses, tables, write, tmp_path):
     message = "give it for a recipe with a network (widths), and for no other"
     use = ("train-blind", "-o", tmp_path / "run")

@@ -5,6 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter, rotate
 
 from birqa.attacks.subjects import Subject
+from birqa.registry import find_model
 from birqa.robustness.purification import PURIFIERS, blur, crop, flip, jpeg, purified, resize
 from birqa.robustness.purification import rotate as rotate_both
 
@@ -93,3 +94,10 @@ def test_a_metric_behind_a_purifier_can_be_attacked_through_it_or_bare():
     assert subject.name == "own + resize"
     with pytest.raises(ValueError, match="no purifier 'soap'; choose from flip"):
         purified(subject, "soap")
+
+
+def test_scores_behind_a_denoiser_are_told_by_its_version():
+    subject = Subject("own", "1", lambda dist, ref: dist.mean((1, 2, 3)))
+    denoiser = find_model("denoiser.blind", "denoiser")
+    assert purified(subject, "denoise").identity == f"own + denoise 1, denoiser.blind {denoiser.version}"
+    assert purified(subject, "blur").identity == "own + blur 1"

@@ -9,6 +9,9 @@ from PIL import Image
 from scipy.stats import pearsonr, spearmanr
 
 from birqa.blind.config import BlindConfig
+from birqa.certify.denoising import load_denoiser
+from birqa.certify.noise import Noise
+from birqa.export import save_single
 from birqa.images import load_image
 from birqa.ratings import RatedPair, RatedPicture
 from birqa.training.blind import BlindTraining, describe_pictures, fit_blind, pretrain, shrunk_pictures
@@ -181,6 +184,44 @@ def test_a_metric_without_a_network_needs_no_training(rated, damaged, tmp_path):
         pretrain(BlindConfig(), TRAINING, SCHEDULE, damaged, tmp_path)
 
 
+def test_a_metric_for_noisy_pictures_is_fitted_to_views_under_each_noise(rated):
+    noisy = BlindConfig(noise=(0.05, 0.2))
+    model, measured = fit_blind(noisy, None, rated)
+    assert model.config == replace(noisy, supports=24)
+    assert measured["pictures"] == 4
+    assert set(measured) == {"pictures", "sigma 0.05", "sigma 0.2"}
+    described = describe_pictures(model, [one.image for one in rated])
+    assert described.shape == (16, 2, sum(noisy.groups))
+    # As a certificate draws them, another noise for every picture, clamped.
+    for number in (0, 5):
+        planes = np.ascontiguousarray(load_image(rated[number].image).transpose(2, 0, 1))
+        for view, sigma in enumerate(noisy.noise):
+            drawn = Noise("discrete", sigma).draw(number, planes)[None].clip(0, 1)
+            torch.testing.assert_close(described[number, view], model.describe(torch.from_numpy(drawn))[0])
+    scores = model.regression(described[3::4, 1]).tolist()
+    due = spearmanr(scores, [one.mos for one in rated[3::4]])[0]
+    assert measured["sigma 0.2"]["srocc"] == pytest.approx(due)
+
+
+def test_a_metric_behind_a_denoiser_is_fitted_to_what_it_leaves(rated, tmp_path, tiny_denoiser):
+    folder = tmp_path / "denoiser"
+    save_single(tiny_denoiser(), folder, name="denoiser.tiny", version="1", card={})
+    behind = BlindConfig(noise=(0.1,), denoiser=str(folder))
+    model, measured = fit_blind(behind, None, rated)
+    assert set(measured) == {"pictures", "sigma 0.1"}
+    described = describe_pictures(model, [rated[2].image])
+    planes = np.ascontiguousarray(load_image(rated[2].image).transpose(2, 0, 1))
+    left = load_denoiser(folder)(Noise("discrete", 0.1).draw(0, planes)[None])
+    torch.testing.assert_close(described[0], model.describe(torch.from_numpy(left)))
+
+
+def test_noise_is_laid_on_pictures_of_8_bits_only(rated, tmp_path):
+    Image.fromarray(np.full((40, 40), 2000, np.uint16)).save(tmp_path / "deep.png")
+    deep = [*rated, RatedPicture(tmp_path / "deep.png", 0.5, "train")]
+    with pytest.raises(ValueError, match=r"deep\.png is not an 8-bit picture: convert it"):
+        fit_blind(BlindConfig(noise=(0.1,)), None, deep)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_test_pictures_to_correlate_are_no_reason_to_stop(run, rated, count):
     pictures = [one for one in rated if one.split != "test"]
@@ -192,7 +233,7 @@ def test_progress_is_told(run, rated):
     told = []
     blind = fit_blind(NETWORK, run.average, rated)[0]
     described = describe_pictures(blind, [one.image for one in rated], lambda *now: told.append(now))
-    assert described.shape == (16, sum(NETWORK.groups))
+    assert described.shape == (16, 1, sum(NETWORK.groups))
     assert told == [(done, 16) for done in range(17)]
 
 

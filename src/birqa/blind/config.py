@@ -5,7 +5,9 @@ from typing import Any, Self
 
 from birqa.pyramid import MINIMUM_SIDE
 
-SCALES = 3
+SCALES = 4
+COLOUR_SCALE = 2
+"""The scale that colours are looked at on; 0 is the finest."""
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Rows down and columns to the right of the neighbours that products are taken with."""
 _COLOURS = 3
@@ -13,10 +15,12 @@ _LEAST_SIDE = 16
 RESPONSES = {"normalised": 13, "product": 9, "deviation": 12, "gradient": 12, "laplacian": 12}
 """Bins of the histograms of each response, at each scale, of each colour; of products for each direction."""
 TONES = {"luma": 12, "saturation": 10, "largest": 8, "smallest": 8, "blue": 9, "red": 9}
+HUES, CONTRASTS = 12, 4
+"""Bins of the joint histogram of hue, weighted by chroma, and local contrast."""
 _OF_A_SCALE = tuple(
     _COLOURS * bins * (len(DIRECTIONS) if name == "product" else 1) for name, bins in RESPONSES.items()
 )
-HISTOGRAMS = (*_OF_A_SCALE * SCALES, *TONES.values())
+HISTOGRAMS = (*_OF_A_SCALE * SCALES, *TONES.values(), HUES * CONTRASTS)
 """Sizes of the histograms that `birqa.blind.histograms.scene_histograms` gives of each region, in order."""
 
 CELLS = 4
@@ -50,12 +54,21 @@ class BlindConfig(_Stored):
     before. Empty for none."""
     shrink: int = 2
     """Pictures are averaged over so many pixels a side before anything else."""
+    noise: tuple[float, ...] = ()
+    """Deviations of Gaussian noise, white = 1, under each of which every rated picture was shown to the
+    regression, for certificates; empty: they were shown as they are."""
+    denoiser: str = ""
+    """Name or folder of the denoiser that stood between that noise and the statistics; empty for none."""
     supports: int = 0
-    """Rated pictures that the kernel regression remembers; 0 before it is fitted."""
+    """Views of rated pictures that the kernel regression remembers; 0 before it is fitted."""
 
     def __post_init__(self) -> None:
         if len(self.widths) == 1 or any(width < 1 for width in self.widths):
             raise ValueError(f"widths={self.widths} should be none or at least two numbers of channels.")
+        if any(sigma <= 0 for sigma in self.noise):
+            raise ValueError(f"noise={self.noise} should be deviations above 0, or none.")
+        if self.denoiser and not self.noise:
+            raise ValueError(f"denoiser={self.denoiser!r} has no noise to remove: set noise.")
         largest = MINIMUM_SIDE // _LEAST_SIDE
         if not 1 <= self.shrink <= largest or self.supports < 0:
             raise ValueError(
@@ -70,9 +83,9 @@ class BlindConfig(_Stored):
 
     @property
     def groups(self) -> tuple[int, ...]:
-        """Sizes of the groups of statistics: histograms of each scale and of the tones, for each region; the
-        layout; then mean and deviation of each stage."""
-        histograms = (*[sum(_OF_A_SCALE)] * SCALES, sum(TONES.values())) * len(REGIONS)
+        """Sizes of the groups of statistics: histograms of each scale, of the tones and of the hues, for each
+        region; the layout; then mean and deviation of each stage."""
+        histograms = (*[sum(_OF_A_SCALE)] * SCALES, sum(TONES.values()), HUES * CONTRASTS) * len(REGIONS)
         return (*histograms, LAYOUT, *(width for width in self.widths for _ in range(2)))
 
     @property

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from birqa.blind.maps import local_statistics, opponent_colours, shares
+from birqa.blind.maps import local_statistics, opponent_colours, part_means
 
 _SHRINK = 4
 
@@ -15,6 +15,5 @@ def scene_layout(rgb: Tensor) -> Tensor:
     colours = opponent_colours(F.avg_pool2d(rgb, _SHRINK))
     _, deviation, _ = local_statistics(colours)
     planes = torch.cat([colours[:, :1], torch.log2(deviation[:, :1]) / 4], dim=1)
-    rows, columns = (shares(planes, axis) for axis in (2, 3))
-    left, right = torch.matmul(torch.matmul(rows, planes), columns.T).chunk(2, dim=3)
+    left, right = part_means(planes).chunk(2, dim=3)
     return ((left + right.flip(3)) / 2).flatten(1)

@@ -63,6 +63,11 @@ def shares(planes: Tensor, axis: int) -> Tensor:
     return inside.clamp(0, 1) / part
 
 
+def part_means(planes: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C, CELLS, CELLS): means over the parts of the picture."""
+    return torch.matmul(shares(planes, 2), torch.matmul(planes, shares(planes, 3).T))
+
+
 def scene_maps(rgb: Tensor) -> Tensor:
     """RGB (N, 3, H, W) in [0, 1] -> (N, 9, H, W): for luma and both chromas
 

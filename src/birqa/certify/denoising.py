@@ -11,6 +11,11 @@ from birqa.model import Model
 from birqa.registry import find_model
 
 
+def clamp(noisy: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What stands in for a denoiser where there is none."""
+    return np.clip(noisy, 0, 1)
+
+
 class LoadedDenoiser:
     """Noisy pictures (B, 3, H, W), float32 in units of [0, 1] and beyond it -> pictures in [0, 1]."""
 

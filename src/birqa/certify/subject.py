@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birqa import __version__
+from birqa.certify.denoising import clamp, load_denoiser
 from birqa.certify.identity import Part, Picture, identify
 from birqa.certify.smoothed import BYTES_PER_PIXEL, Score
 from birqa.certify.smoothing import Interval
@@ -19,6 +20,9 @@ from birqa.model import WEIGHTS_FILE
 Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Noisy pictures (B, 3, H, W) -> pictures of the same shape in [0, 1]."""
 DENOISER = "denoiser.blind"
+CERTIFIED = "blind.clive-denoised"
+"""The metric of certificates, where none is named and no reference is given: fitted to what `DENOISER`
+leaves."""
 UNLIMITED = (-np.inf, np.inf)
 OWN_BYTES_PER_PIXEL = 256
 """Measured: blind.clive behind denoiser.blind takes 200 to 240."""
@@ -39,6 +43,17 @@ class Subject:
     made_with: dict[str, str] = field(default_factory=dict)
     """Engine, device and versions: for people, when draws differ by more than they should."""
     bytes_per_pixel: int = BYTES_PER_PIXEL
+    fitted_noise: tuple[float, ...] = ()
+    """Deviations of the noise that the metric was fitted under; empty where it was not."""
+
+    def unsuited(self, sigma: float) -> str | None:
+        """What is wrong with noise of that deviation for this metric, and what to do; None for nothing."""
+        if not self.fitted_noise or min(self.fitted_noise) <= sigma <= max(self.fitted_noise):
+            return None
+        return (
+            f"{self.metric.name} is fitted to noise of {min(self.fitted_noise):g} to "
+            f"{max(self.fitted_noise):g}, not of {sigma:g}; choose --sigma between, or --metric blind."
+        )
 
 
 def create_subject(
@@ -54,12 +69,12 @@ def create_subject(
     """A metric of birqa or anybody's function, with or without a denoiser.
 
     Args:
-        metric: name, name.tag or folder; default "blind", or "birqa" with a reference. Or
-            "python:package.module:name", a function of pictures (B, 3, H, W) in [0, 1] that gives scores
-            (B,), or "pyiqa:name", a no-reference metric of that package; with a reference, any spec of
-            `birqa.evaluation.peers` that scores arrays.
+        metric: name, name.tag or folder; default `CERTIFIED`, "birqa" with a reference, or "blind" with
+            another denoiser or none. Or "python:package.module:name", a function of pictures (B, 3, H, W)
+            in [0, 1] that gives scores (B,), or "pyiqa:name", a no-reference metric of that package; with a
+            reference, any spec of `birqa.evaluation.peers` that scores arrays.
         denoiser: name.tag or folder, "none", or None for what suits the metric: `DENOISER` for a no-reference
-            metric of birqa, none for others.
+            metric of birqa, what stood before it where it was fitted under noise, none for others.
         ref: the reference (H, W, 3), uint8 or float in [0, 1], for full-reference metrics.
         ref_file: its name, for people.
         device: for torch; several, joined by commas ("cuda:0,cuda:1"), share each batch.
@@ -76,8 +91,10 @@ def create_subject(
             ],
             device,
         )
-    spec = metric if metric is not None else "blind" if ref is None else "birqa"
+    default = "birqa" if ref is not None else CERTIFIED if denoiser in (None, DENOISER) else "blind"
+    spec = default if metric is None else metric
     made_with = {"birqa": __version__, "numpy": np.__version__}
+    fitted_noise: tuple[float, ...] = ()
     others = isinstance(spec, str) and ":" in spec and not Path(spec).is_dir()
     if others:
         spec = str(spec)
@@ -90,16 +107,15 @@ def create_subject(
         made: Any = create_metric(spec, engine=cast(Any, engine), device=device, threads=threads)
         part, limits = _part(made.model), made.info.range
         scored, suits = _own(made, ref)
+        fitted_noise = getattr(made.model.config, "noise", ())
         made_with |= {name: str(made.settings[name]) for name in ("engine", "device")}
         package = {"onnx": "onnxruntime"}.get(made_with["engine"], made_with["engine"])
         made_with |= {package: importlib.metadata.version(package), "threads": str(threads or "all")}
 
     chosen = suits if denoiser is None else denoiser
     cleaner: Part | None = None
-    clean: Denoise = _clamp
+    clean: Denoise = clamp
     if str(chosen) != "none":
-        from birqa.certify.denoising import load_denoiser
-
         loaded: Any = load_denoiser(chosen, engine=engine, device=device, threads=threads)
         cleaner, clean = _part(loaded.model), loaded
     return Subject(
@@ -110,6 +126,7 @@ def create_subject(
         limits,
         made_with,
         BYTES_PER_PIXEL if others else OWN_BYTES_PER_PIXEL,
+        fitted_noise,
     )
 
 
@@ -130,16 +147,13 @@ def _part(model: Any) -> Part:
     return Part(model.name, model.version, model.sha256[WEIGHTS_FILE])
 
 
-def _clamp(noisy: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.clip(noisy, 0, 1)
-
-
 def _own(metric: Any, ref: NDArray[np.generic] | None) -> tuple[Score, str]:
     """The score of clean pictures, and the denoiser that suits the metric."""
     if metric.model.kind == "no-reference":
         if ref is not None:
             raise ValueError(f"{metric.info.name} looks at no reference: leave --ref out.")
-        return metric.batch, DENOISER
+        config = metric.model.config
+        return metric.batch, (config.denoiser or "none") if config.noise else DENOISER
     if ref is None:
         raise ValueError(f"{metric.info.name} compares with a reference: give one with --ref.")
     return _one_by_one(lambda dist: float(metric(dist, ref)[0])), "none"

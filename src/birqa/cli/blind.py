@@ -36,6 +36,11 @@ def command(
     todo = list_pictures(pictures)
     options.check_output(csv_file, todo)
     scorer = create_no_reference(metric, engine=engine, device=device, threads=threads)
+    if scorer.model.config.noise:
+        raise typer.BadParameter(
+            f"{scorer.info.name} is fitted to noisy pictures: use it with birqa certify",
+            param_hint="--metric",
+        )
     settings = {**scorer.settings, "shorter_side": shorter_side, "background": list(levels)}
     rows: list[dict[str, Any]] = []
     results = score_pictures(scorer, todo, shorter_side, levels)

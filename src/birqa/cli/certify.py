@@ -26,8 +26,8 @@ Denoiser = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(
-        help="A metric's name, name.tag or folder, or python:module:function; default blind, "
-        "or birqa with --ref.",
+        help="A metric's name, name.tag or folder, or python:module:function; default blind.clive-denoised, "
+        "birqa with --ref, or blind with another denoiser.",
         show_default=False,
     ),
 ]
@@ -155,6 +155,10 @@ def command(
         subject = subject_of(start, metric, denoiser, reference, **how)
     else:
         subject = create_subject(metric, denoiser, reference, ref_file=ref.name if ref else "", **how)
+
+    unusual = subject.unsuited(fresh_noise().sigma)
+    if unusual:
+        print(f"birqa: the score will agree less with people: {unusual}", file=sys.stderr)
 
     targets = _targets(photos, output)
     for target in targets:

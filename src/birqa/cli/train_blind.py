@@ -35,6 +35,7 @@ def command(
     require_torch()
     from birqa.export import save_single
     from birqa.ratings import read_rated_pairs, read_rated_pictures
+    from birqa.registry import find_model
     from birqa.training.blind import BlindRecipe, check_learnable, fit_blind, pretrain
     from birqa.training.recipes import read_card, read_parts
 
@@ -54,12 +55,15 @@ def command(
     with options.progress_bar("Describing") as progress:
         model, measured = fit_blind(parts.network, pretext, pictures, progress)
     facts: dict[str, Any] = {
-        "data": {"rated pictures": model.config.supports},
+        "data": {"rated pictures": model.config.supports // max(1, len(parts.network.noise))},
         "training": {"network": parts.network.to_dict()},
         "validation": measured,
     }
     if pairs:
         facts["data"]["damaged pictures"] = len(pairs)
         facts["training"] = parts.to_dict()
+    if parts.network.denoiser:
+        denoiser = find_model(parts.network.denoiser, "denoiser")
+        facts["training"]["denoiser"] = denoiser.label
     save_single(model, out / "model", name=name, version=version, card=written | facts)
     print(json.dumps(measured | {"model": str(out / "model")}))

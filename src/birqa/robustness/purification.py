@@ -24,6 +24,7 @@ from birqa.blind.denoiser import Denoiser
 from birqa.engines.torch import load_single, run_single
 from birqa.registry import find_model
 
+DENOISER = "denoiser.blind"
 PURIFYING_NOISE = 0.1
 Purifier = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(dist, ref), (N, 3, H, W) in [0, 1] -> the same two, purified; gradients flow."""
@@ -112,7 +113,7 @@ def denoise(dist: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def _denoiser(device: str) -> Denoiser:
-    return cast(Denoiser, load_single(find_model("denoiser.blind", "denoiser"), device))
+    return cast(Denoiser, load_single(find_model(DENOISER, "denoiser"), device))
 
 
 PURIFIERS: dict[str, Purifier] = {
@@ -138,8 +139,15 @@ def purified(subject: Subject, name: str) -> Subject:
     def behind(metric: Metric) -> Metric:
         return lambda dist, ref: metric(*purifier(dist, ref))
 
+    # Whose denoiser is another has other scores.
+    denoiser = find_model(DENOISER, "denoiser")
+    version = f", {denoiser.name} {denoiser.version}" if purifier is denoise else ""
     forms = {form: behind(metric) for form, metric in subject.surrogates.items()}
     bare = {f"bare {form}": metric for form, metric in subject.surrogates.items()}
     return replace(
-        subject, name=f"{subject.name} + {name}", metric=behind(subject.metric), surrogates=forms | bare
+        subject,
+        name=f"{subject.name} + {name}",
+        version=subject.version + version,
+        metric=behind(subject.metric),
+        surrogates=forms | bare,
     )

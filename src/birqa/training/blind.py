@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from birqa.blind.config import BlindConfig
 from birqa.blind.network import Blind, Statistics
 from birqa.blind.regression import FEWEST, fit_regression
+from birqa.certify.denoising import clamp, load_denoiser
+from birqa.certify.noise import Noise
 from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
@@ -169,12 +171,13 @@ def fit_blind(
     pretext: nn.Module | None,
     pictures: Sequence[RatedPicture],
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[Blind, dict[str, float]]:
+) -> tuple[Blind, dict[str, Any]]:
     """The metric of what `pretext` has learned, None without a network, and of the ratings of all pictures
     but those of split test.
 
-    Gives it with its agreement on the test pictures, empty where there are too few. Raises ValueError for
-    ratings outside 0..1, and for pictures that are too small.
+    Gives it with its agreement on the test pictures, under each noise where the configuration has some, empty
+    where there are too few. Raises ValueError for ratings outside 0..1, and for pictures that are too small
+    or, under noise, not of 8 bits.
     """
     check_unit_range(pictures)
     blind = Blind(network)
@@ -184,13 +187,14 @@ def fit_blind(
     ratings = torch.tensor([picture.mos for picture in pictures])
     held_out = torch.tensor([picture.split == "test" for picture in pictures])
     model = fit_regression(described[~held_out], ratings[~held_out], network.groups)
-    measured = {}
-    if held_out.any():
-        scores = model(described[held_out]).clamp(0, 1)
-        # Too few pictures, or all alike: nothing to say is no reason to stop.
-        with suppress(ValueError):
-            agreement = correlate(scores.tolist(), ratings[held_out].tolist())
-            measured = {"pictures": int(held_out.sum()), "srocc": agreement.srocc, "plcc": agreement.plcc}
+    measured: dict[str, Any] = {}
+    # Too few pictures, or all alike: nothing to say is no reason to stop.
+    with suppress(ValueError):
+        scores = [model(view).clamp(0, 1).tolist() for view in described[held_out].unbind(1)]
+        agreements = [correlate(one, ratings[held_out].tolist()) for one in scores]
+        found = [{"srocc": one.srocc, "plcc": one.plcc} for one in agreements]
+        under_noise = {f"sigma {sigma:g}": one for sigma, one in zip(network.noise, found, strict=False)}
+        measured = {"pictures": int(held_out.sum())} | (under_noise or found[0])
     fitted = Blind(replace(network, supports=len(model.supports)))
     fitted.statistics, fitted.regression = blind.statistics, model
     return fitted.eval(), measured
@@ -200,17 +204,31 @@ def fit_blind(
 def describe_pictures(
     blind: Blind, files: Sequence[Path], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Tensor:
-    """Statistics of whole pictures, (N, sum(blind.config.groups))."""
+    """Statistics of whole pictures, (N, V, sum(blind.config.groups)): as they are, V = 1, or under each of
+    the configuration's deviations of noise, which takes 8-bit pictures."""
+    clean = load_denoiser(blind.config.denoiser) if blind.config.denoiser else clamp
     described = []
     for done, file in enumerate(files):
         progress(done, len(files))
         picture = load_image(file)
         if min(picture.shape[:2]) < MINIMUM_SIDE:
             raise ValueError(f"{file} is too small: each side must be at least {MINIMUM_SIDE} pixels.")
-        planes = pad_to(to_planes(picture), blind.config.multiple)
-        described.append(blind.describe(torch.from_numpy(planes))[0])
+        views = to_planes(picture)
+        if blind.config.noise:
+            views = clean(_noisy(picture, blind.config.noise, done, file))
+        described.append(blind.describe(torch.from_numpy(pad_to(views, blind.config.multiple))))
     progress(len(files), len(files))
     return torch.stack(described)
+
+
+def _noisy(
+    picture: NDArray[np.generic], sigmas: Sequence[float], number: int, file: Path
+) -> NDArray[np.float32]:
+    """(len(sigmas), 3, H, W), as certificates are drawn; another noise for every picture."""
+    if picture.dtype != np.uint8:
+        raise ValueError(f"{file} is not an 8-bit picture: convert it.")
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    return np.stack([Noise("discrete", sigma).draw(number, planes) for sigma in sigmas])
 
 
 def shrunk_pictures(files: Sequence[Path], shrink: int, cache: Path) -> NDArray[np.uint8]:
