@@ -65,3 +65,12 @@ def test_what_a_certificate_costs():
 def test_the_range_beside_a_score():
     radius = card_of("birqa.kadid")["interval"]["radius"]
     assert f"{min(radius):.2f} to {max(radius):.2f} to each side".replace("0.", ".") in readme()
+
+
+def test_how_large_the_weights_are():
+    def megabytes(folder):
+        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+
+    weights = ROOT / "src" / "birqa" / "weights"
+    said = f"({megabytes(weights / 'birqa.kadid'):.1f} MB; all weights together {megabytes(weights):.0f} MB)"
+    assert said in readme()
