@@ -11,6 +11,7 @@ goes on where it was: run it again.
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 
 from birqa.evaluation.agreement import split_references
@@ -61,6 +62,8 @@ def main() -> None:
         print(json.dumps(results[-1]), flush=True)
     sroccs = [result["srocc"] for result in results]
     record = {
+        "command": "python benchmarks/same_database.py " + " ".join(sys.argv[1:]),
+        "steps": load_recipe(args.recipe).steps,
         "data": str(args.meta),
         "start": args.start,
         "splits": results,
