@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from birqa.certify.denoising import DENOISER
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
 from birqa.certify.smoothing import find_ranks, quantile_score
-from birqa.certify.subject import CERTIFIED, DENOISER, create_subject
+from birqa.certify.subject import CERTIFIED, create_subject
 from birqa.engines.torch import load_single
 from birqa.files import replacing
 from birqa.images import load_image

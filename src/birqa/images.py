@@ -31,6 +31,12 @@ class ImageError(ValueError):
     """A picture cannot be used; the message is one sentence: which file, what is wrong, how to mend it."""
 
 
+def require_eight_bit(picture: np.ndarray, file: object) -> None:
+    """Raises ValueError, which names the file, for a picture that `load_image` gave more than 8 bits."""
+    if picture.dtype != np.uint8:
+        raise ValueError(f"{file} is not an 8-bit picture: convert it.")
+
+
 def load_image(
     source: ImageSource,
     *,

@@ -5,11 +5,11 @@ import pytest
 
 import birqa
 from birqa.certify.certificate import CertificateError, Request, certify
-from birqa.certify.denoising import load_denoiser
+from birqa.certify.denoising import DENOISER, load_denoiser
 from birqa.certify.identity import Part, identify
 from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
-from birqa.certify.subject import CERTIFIED, DENOISER, create_subject
+from birqa.certify.subject import CERTIFIED, create_subject
 from birqa.certify.verification import redraw, subject_of
 from birqa.export import save_single
 from birqa.model import load_model

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from birqa.certify.denoising import DENOISER
 from birqa.certify.identity import Part, identify
-from birqa.certify.subject import CERTIFIED, DENOISER, UNLIMITED, create_subject
+from birqa.certify.subject import CERTIFIED, UNLIMITED, create_subject
 from birqa.registry import find_model
 
 NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float32)

@@ -10,6 +10,9 @@ from birqa.metric import choose_engine
 from birqa.model import Model
 from birqa.registry import find_model
 
+DENOISER = "denoiser.blind"
+"""The one that ships."""
+
 
 def clamp(noisy: NDArray[np.float32]) -> NDArray[np.float32]:
     """What stands in for a denoiser where there is none."""
@@ -29,7 +32,7 @@ class LoadedDenoiser:
 
 
 def load_denoiser(
-    name: str | Path = "denoiser.blind",
+    name: str | Path = DENOISER,
     *,
     engine: str = "auto",
     device: str | None = None,

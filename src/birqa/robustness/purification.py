@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from birqa.attacks.base import Metric, generators
 from birqa.attacks.subjects import Subject
 from birqa.blind.denoiser import Denoiser
+from birqa.certify.denoising import DENOISER
 from birqa.engines.torch import load_single, run_single
 from birqa.registry import find_model
 
-DENOISER = "denoiser.blind"
 PURIFYING_NOISE = 0.1
 Purifier = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(dist, ref), (N, 3, H, W) in [0, 1] -> the same two, purified; gradients flow."""
@@ -139,15 +139,17 @@ def purified(subject: Subject, name: str) -> Subject:
     def behind(metric: Metric) -> Metric:
         return lambda dist, ref: metric(*purifier(dist, ref))
 
-    # Whose denoiser is another has other scores.
-    denoiser = find_model(DENOISER, "denoiser")
-    version = f", {denoiser.name} {denoiser.version}" if purifier is denoise else ""
+    version = subject.version
+    if purifier is denoise:
+        # Behind another denoiser the scores are others.
+        denoiser = find_model(DENOISER, "denoiser")
+        version += f", {denoiser.name} {denoiser.version}"
     forms = {form: behind(metric) for form, metric in subject.surrogates.items()}
     bare = {f"bare {form}": metric for form, metric in subject.surrogates.items()}
     return replace(
         subject,
         name=f"{subject.name} + {name}",
-        version=subject.version + version,
+        version=version,
         metric=behind(subject.metric),
         surrogates=forms | bare,
     )

@@ -25,7 +25,7 @@ from birqa.certify.noise import Noise
 from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
-from birqa.images import load_image
+from birqa.images import load_image, require_eight_bit
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
@@ -213,9 +213,10 @@ def describe_pictures(
         picture = load_image(file)
         if min(picture.shape[:2]) < MINIMUM_SIDE:
             raise ValueError(f"{file} is too small: each side must be at least {MINIMUM_SIDE} pixels.")
-        views = to_planes(picture)
         if blind.config.noise:
             views = clean(_noisy(picture, blind.config.noise, done, file))
+        else:
+            views = to_planes(picture)
         described.append(blind.describe(torch.from_numpy(pad_to(views, blind.config.multiple))))
     progress(len(files), len(files))
     return torch.stack(described)
@@ -225,8 +226,7 @@ def _noisy(
     picture: NDArray[np.generic], sigmas: Sequence[float], number: int, file: Path
 ) -> NDArray[np.float32]:
     """(len(sigmas), 3, H, W), as certificates are drawn; another noise for every picture."""
-    if picture.dtype != np.uint8:
-        raise ValueError(f"{file} is not an 8-bit picture: convert it.")
+    require_eight_bit(picture, file)
     planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
     return np.stack([Noise("discrete", sigma).draw(number, planes) for sigma in sigmas])
 
@@ -243,8 +243,7 @@ def shrunk_pictures(files: Sequence[Path], shrink: int, cache: Path) -> NDArray[
     for index, file in enumerate(files):
         picture = load_image(file)
         height, width = (side // shrink * shrink for side in picture.shape[:2])
-        if picture.dtype != np.uint8:
-            raise ValueError(f"{file} is not an 8-bit picture: convert it.")
+        require_eight_bit(picture, file)
         cells = picture[:height, :width].reshape(height // shrink, shrink, width // shrink, shrink, 3)
         small = np.rint(cells.mean((1, 3), dtype=np.float32)).astype(np.uint8).transpose(2, 0, 1)
         if pictures is None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
-from birqa.images import load_image
+from birqa.images import load_image, require_eight_bit
 from birqa.ratings import RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
@@ -143,8 +143,7 @@ def train_denoiser(
 
 def _eight_bit(path: Path, crop: int) -> np.ndarray:
     picture = load_image(path)
-    if picture.dtype != np.uint8:
-        raise ValueError(f"{path} is not an 8-bit picture: convert it.")
+    require_eight_bit(picture, path)
     if min(picture.shape[:2]) < crop:
         raise ValueError(f"{path} is smaller than the crop of {crop}: lower `crop`.")
     return picture
