@@ -64,7 +64,7 @@ def _subject(method: tuple[str, str]) -> Subject:
 @cache
 def _identity(method: tuple[str, str]) -> tuple[str, str]:
     subject = _subject(method)
-    return str(subject.metric.weights)[:12], str(subject.denoiser.weights)[:12] if subject.denoiser else ""
+    return str(subject.metric.sha256)[:12], str(subject.denoiser.sha256)[:12] if subject.denoiser else ""
 
 
 def middle(picture: np.ndarray, side: int) -> np.ndarray:
@@ -162,6 +162,7 @@ def main() -> None:
         "--denoised", default=CERTIFIED, help="the metric fitted to what --rank leaves of noisy pictures"
     )
     parser.add_argument("--fitted", required=True, help="the one fitted to noisy pictures as they are")
+    parser.add_argument("--metric", default="blind", help="the papers' methods smooth this one")
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
     parser.add_argument("--samples", type=int, default=1000, help="for certificates")
@@ -176,9 +177,9 @@ def main() -> None:
     chosen = np.random.default_rng(0).permutation(len(test))[: options.pictures]
     some = [test[index] for index in sorted(chosen)]
     methods = {
-        "MS": ("blind", "none"),
-        "DMS": ("blind", options.mse),
-        "DMS+rank": ("blind", options.rank),
+        "MS": (options.metric, "none"),
+        "DMS": (options.metric, options.mse),
+        "DMS+rank": (options.metric, options.rank),
         "MS fitted": (options.fitted, "none"),
         "DMS+rank fitted": (options.denoised, options.rank),
     }

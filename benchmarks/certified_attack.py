@@ -107,7 +107,14 @@ def main() -> None:
 
     def draws(picture: np.ndarray, seed: int) -> np.ndarray:
         noise = Noise("discrete", options.sigma, seed)
-        return score_draws(subject.score, picture, noise, range(options.samples), memory=2**27)
+        return score_draws(
+            subject.score,
+            picture,
+            noise,
+            range(options.samples),
+            memory=2**27,
+            bytes_per_pixel=subject.bytes_per_pixel,
+        )
 
     subject_plain = create_subject(options.plain, "none")
     trials = []

@@ -153,8 +153,8 @@ def certificate_cost() -> list[str]:
         "## Cost of a certificate",
         "",
         f"A picture of {record['size']}, {record['samples']:,} draws, `birqa certify` as a whole process on "
-        f"{record['threads']} threads; {record['rounds']} rounds, medians. {record['processor']}. "
-        f"`{record['command']}`.",
+        f"{record['threads']} threads; {record['rounds']} rounds, medians. {record['processor']}; no "
+        f"GPU has been timed. `{record['command']}`.",
         "",
         "| denoiser | seconds | forward passes a second | peak memory, MB |",
         "|---|---:|---:|---:|",

@@ -80,6 +80,12 @@ class Model:
         return {name: value.astype(np.float32) for name, value in load(self.read(WEIGHTS_FILE)).items()}
 
     @property
+    def digest(self) -> str:
+        """sha256 of all that decides its scores: kind, configuration, weights and graphs."""
+        parts = {"kind": self.kind, "config": self.config.to_dict(), "files": self.sha256}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
     def label(self) -> str:
         """Name, version and fingerprint, for records."""
         return f"{self.name} {self.version} {self.fingerprint}"

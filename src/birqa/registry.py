@@ -58,4 +58,5 @@ def _find(name: str | Path, kinds: Sequence[Kind]) -> Model:
     suitable = {model.name for model in list_models(*kinds)}
     short = {one for one, its_tag in DEFAULT_TAG.items() if f"{one}.{its_tag}" in suitable}
     known = ", ".join(sorted(short | suitable))
-    raise ValueError(f"there is no metric '{name}': use one of {known}, or a folder with weights.")
+    what = "denoiser" if set(kinds) == {"denoiser"} else "metric"
+    raise ValueError(f"there is no {what} '{name}': use one of {known}, or a folder with weights.")

@@ -136,8 +136,15 @@ def test_what_cannot_be_continued(make, changed, complaint):
 
 
 def test_no_draws_are_no_certificate(make):
-    with pytest.raises(ValueError, match="samples=0"):
-        make(0)
+    for samples in (0, 10**12):
+        with pytest.raises(ValueError, match=f"samples={samples} should be from 1 to 100,000"):
+            make(samples)
+
+
+def test_what_draws_of_two_sittings_were_made_with_is_all_kept(make, subject):
+    later = replace(subject, made_with={"engine": "torch", "numpy": "9"})
+    continued = make(30, subject=later, earlier=make(20))
+    assert continued.made_with == {"engine": "numpy, then torch", "numpy": "none, then 9"}
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -145,7 +152,7 @@ def test_no_draws_are_no_certificate(make):
     scores=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=50),
     seed=st.integers(0, 2**63 - 1),
     request_=st.builds(Request, st.floats(0, 2), st.floats(0.5, 0.9999), st.booleans(), st.just(0.5)),
-    file=st.text(max_size=20),
+    file=st.text(max_size=20).filter(str.isprintable),
 )
 def test_a_file_gives_back_what_was_saved(tmp_path, make, scores, seed, request_, file):
     drawn = np.array(scores, np.float32)
@@ -258,8 +265,10 @@ def test_a_claim_of_another_radius_noise_or_picture_does_not_follow(make, tmp_pa
         ({"limits": [1, 0]}, "limits"),
         ({"limits": [0]}, "malformed"),
         ({"limits": "01"}, "malformed"),
-        ({"metric": None}, "Part should have name, version, weights"),
-        ({"metric": {"name": 7, "version": "1", "weights": None}}, "name is 7"),
+        ({"metric": None}, "Part should have name, version, sha256"),
+        ({"metric": {"name": 7, "version": "1", "sha256": None}}, "name is 7"),
+        ({"metric": {"name": "m", "version": "1)\n  checked", "sha256": None}}, "control characters"),
+        ({"made_with": {"engine": "onnx\x1b[8m"}}, "control characters"),
         ({"noise": {"kind": "white", "sigma": 0.1, "seed": 1}}, "'white' is not known"),
         ({"noise": {"kind": "discrete", "sigma": 0.1, "seed": True}}, "seed is True"),
         ({"noise": {"kind": "discrete", "sigma": "x", "seed": 1}}, "sigma is 'x'"),
@@ -301,6 +310,8 @@ def test_a_certificate_without_draws_is_refused(make, tmp_path):
         (b'{"kind": "other"}', "no certificate of birqa's"),
         (b'{"kind": 1, "kind": 2}', "a name comes twice"),
         (b'{"kind": NaN}', "holds NaN"),
+        (b'{"kind": 1e999}', "the number 1e999, which is too large"),
+        (b'{"kind": ' + b"9" * 5000 + b"}", r"the number 9+\.\.\., which is too large"),
         (b"[" * 100_000, "not JSON"),
     ],
 )
@@ -312,9 +323,15 @@ def test_what_is_no_certificate(tmp_path, content, complaint):
     assert "odd.json" in str(caught.value)
 
 
+def test_a_record_without_a_digest_is_not_one_with_an_empty_digest(make):
+    record = make().to_dict() | {"limits": [float("-inf"), float("inf")], "sha256": ""}
+    with pytest.raises(CertificateError, match="changed after it was written"):
+        Certificate.from_dict(record)
+
+
 def test_another_format_names_itself(make):
-    with pytest.raises(ValueError, match="format 2, but this release of birqa reads 1"):
-        Certificate.from_dict(make().to_dict() | {"format": 2})
+    with pytest.raises(ValueError, match="format 1, but this release of birqa reads 2"):
+        Certificate.from_dict(make().to_dict() | {"format": 1})
 
 
 def test_another_radius_from_the_same_draws(make):
@@ -340,8 +357,8 @@ def test_whose_certificate_it_is(make, subject, picture):
             check_picture(certificate, identify(pixels))
     for changed, complaint in (
         (
-            {"metric": replace(subject.metric, weights="cd" * 32)},
-            "other weights .sha256 abababababab, not cdcd",
+            {"metric": replace(subject.metric, sha256="cd" * 32)},
+            "other weights, graph or configuration .sha256 abababababab, not cdcd",
         ),
         ({"metric": replace(subject.metric, version="2")}, r"metric mean.test 1, not mean.test 2"),
         ({"denoiser": Part("d.x", "3", "00")}, "denoiser none, not d.x 3"),
@@ -366,6 +383,7 @@ def test_the_reference_is_part_of_it(make, subject, picture):
     [
         ((-0.1, 0.9), r"radius=-0\.1"),
         ((float("nan"), 0.9), "radius=nan"),
+        ((1e7, 0.9), "radius=10000000"),
         ((0.1, 1.0), r"confidence=1\.0"),
         ((0.1, 0.49), r"confidence=0\.49"),
         ((0.1, 99.9), r"confidence=99\.9"),

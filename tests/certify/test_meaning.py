@@ -43,6 +43,7 @@ def test_nothing_exceeds_the_picture():
     meaning = explain_radius(100, 4, 3)
     assert (meaning.even, meaning.one_level, meaning.pixels, meaning.block) == (255, 36, 12, 3)
     assert "the whole picture from black to white" in str(meaning)
+    assert explain_radius(1e300, 4, 3).pixels == 12
 
 
 @given(st.floats(0, 50), st.floats(0, 50), st.integers(1, 100), st.integers(1, 100))

@@ -38,7 +38,8 @@ def test_neither_batches_nor_breaks_matter(start, count, together, kind):
     rest = score_draws(score, PICTURE, noise, range(start, start + count), memory=memory, bytes_per_pixel=100)
     assert np.array_equal(whole[start:], rest)
     assert max(sizes) <= together
-    assert len(sizes) == -(-count // together)
+    # And one that is scored by itself too.
+    assert len(sizes) == -(-count // together) + (min(count, together) > 1)
 
 
 def test_no_draws_give_no_scores():
@@ -65,7 +66,7 @@ def spoil(value):
 
     def score(noisy):
         scores = mean(noisy)
-        scores[3] = value
+        scores[3:4] = value
         return scores
 
     return score
@@ -91,6 +92,15 @@ def test_infinite_scores_are_refused_without_limits_too():
 def test_a_score_for_every_picture_is_needed():
     with pytest.raises(ValueError, match=r"shape \(\) for 5 noisy"):
         score_draws(lambda noisy: np.float32(0.5), PICTURE, NOISE, range(5))
+
+
+def test_a_metric_that_looks_at_the_whole_batch_is_refused():
+    def centred(noisy):
+        scores = mean(noisy)
+        return 0.5 + scores - scores.mean()
+
+    with pytest.raises(ValueError, match=r"by itself and .* among others"):
+        score_draws(centred, PICTURE, NOISE, range(5))
 
 
 def test_an_error_of_the_metric_comes_through():

@@ -19,8 +19,7 @@ NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float3
 def model(name, **config):
     kind = "denoiser" if name.startswith("denoiser") else "no-reference"
     settings = SimpleNamespace(**({"noise": (), "denoiser": ""} | config))
-    hashes = {"weights.safetensors": "ab" * 32}
-    return SimpleNamespace(kind=kind, name=name, version="3", sha256=hashes, config=settings)
+    return SimpleNamespace(kind=kind, name=name, version="3", digest="ab" * 32, config=settings)
 
 
 @dataclass
@@ -55,14 +54,15 @@ def blind(monkeypatch):
         return Blind(model("blind.test", **fitted.get(name, {})))
 
     class Denoiser:
-        model = model("denoiser.test")
+        def __init__(self, name):
+            self.model = model(name, sigma=(0.0, 0.25))
 
         def __call__(self, noisy):
             return np.full_like(noisy, 0.5)
 
     def load(name, **how):
         asked.append((name, how))
-        return Denoiser()
+        return Denoiser(name)
 
     monkeypatch.setattr("birqa.certify.subject.load_denoiser", load)
     monkeypatch.setattr("birqa.metric.create_metric", create)
@@ -94,7 +94,18 @@ def test_noise_that_a_metric_was_not_fitted_to_is_pointed_out(blind):
     assert [subject.unsuited(sigma) for sigma in (0.1, 0.15, 0.2)] == [None] * 3
     for sigma in (0.09, 0.5):
         assert f"fitted to noise of 0.1 to 0.2, not of {sigma}" in subject.unsuited(sigma)
-    assert create_subject("blind").unsuited(0.5) is None
+    complaint = create_subject("blind").unsuited(0.5)
+    assert "denoiser.blind is trained for noise of 0 to 0.25, not of 0.5" in complaint
+    assert create_subject("blind").unsuited(0.2) is None
+    assert create_subject("blind", "none").unsuited(0.5) is None
+
+
+def test_another_denoiser_than_the_metric_was_fitted_behind_is_pointed_out(blind):
+    assert create_subject("blind.alone").unsuited(0.15) is None
+    assert create_subject("blind.behind").unsuited(0.15) is None
+    for other in ("none", "denoiser.mine"):
+        complaint = create_subject("blind.behind", other).unsuited(0.15)
+        assert f"fitted behind the denoiser denoiser.before, not behind {other}" in complaint
 
 
 def test_a_no_reference_metric_stands_behind_its_denoiser(blind):
@@ -102,7 +113,7 @@ def test_a_no_reference_metric_stands_behind_its_denoiser(blind):
     how = {"engine": "auto", "device": None, "threads": 2}
     assert blind == [("blind", how), ("denoiser.blind", how)]
     assert subject.metric == Part("blind.test", "3", "ab" * 32)
-    assert subject.denoiser == Part("denoiser.test", "3", "ab" * 32)
+    assert subject.denoiser == Part("denoiser.blind", "3", "ab" * 32)
     assert (subject.limits, subject.reference) == ((0.25, 0.75), None)
     assert subject.made_with["engine"] == "numpy"
     assert subject.made_with["threads"] == "2"
@@ -127,7 +138,7 @@ def test_a_full_reference_metric_compares_each_noisy_picture(photographs, metric
     ref = photographs[1]
     subject = create_subject(ref=ref, ref_file="parrots.png", threads=1)
     record = find_model("birqa")
-    assert subject.metric == Part(record.name, record.version, record.sha256["weights.safetensors"])
+    assert subject.metric == Part(record.name, record.version, record.digest)
     assert (subject.denoiser, subject.limits) == (None, (0, 1))
     assert subject.reference == identify(ref, "parrots.png")
     assert subject.reference.file == "parrots.png"

@@ -8,7 +8,7 @@ import pytest
 from birqa.certify import verification
 from birqa.certify.certificate import CertificateError, make_claim
 from birqa.certify.identity import Part, identify
-from birqa.certify.verification import Redrawn, redraw, subject_of
+from birqa.certify.verification import Redrawn, redraw, subject_of, withstanding
 
 
 def with_scores(certificate, scores):
@@ -44,7 +44,8 @@ def test_which_draws_are_looked_at_cannot_be_known(make, subject, picture, monke
 
 def test_moved_draws_are_refused(make, subject, picture):
     certificate = make()
-    for forged in (certificate.scores + 0.01, certificate.scores[::-1]):
+    spread = certificate.scores.std()
+    for forged in (certificate.scores + spread / 10, certificate.scores[::-1]):
         made_up = with_scores(certificate, forged)
         made_up.recheck()
         with pytest.raises(CertificateError, match=r"of 50 draws do not come out again: draw \d+ is"):
@@ -66,10 +67,41 @@ def test_few_moved_draws_are_found_as_often_as_stated(make, subject, picture):
 
 
 def test_the_last_digits_may_differ(make, subject, picture):
-    nearly = with_scores(make(), make().scores + np.float32(5e-5))
-    assert redraw(nearly, subject, picture).difference == pytest.approx(5e-5, rel=0.01)
+    little = make().scores.std() / 100
+    nearly = with_scores(make(), make().scores + little)
+    assert redraw(nearly, subject, picture).difference == pytest.approx(little, rel=0.01)
     with pytest.raises(CertificateError, match="do not come out"):
-        redraw(nearly, subject, picture, tolerance=1e-5)
+        redraw(nearly, subject, picture, tolerance=0.001)
+
+
+def test_scores_of_any_size_are_told_from_made_up_ones(make, subject, picture):
+    tiny = replace(subject, score=lambda noisy: 1e-5 * subject.score(noisy))
+    honest = make(subject=tiny)
+    assert redraw(honest, tiny, picture).count == 50
+    with pytest.raises(CertificateError, match="do not come out"):
+        redraw(with_scores(honest, np.full(200, 9e-5)), tiny, picture)
+
+
+def test_an_interval_that_stands_with_some_draws_made_up(make):
+    certificate = make()
+    ordered, claim = np.sort(certificate.scores), certificate.claim
+    assert withstanding(certificate, 0) == (claim.low, claim.high)
+    assert withstanding(certificate, 3) == (ordered[claim.lower_rank - 4], ordered[claim.upper_rank + 2])
+    assert withstanding(certificate, 200) == certificate.limits
+    # Whatever a forger makes of three draws, honest ones have their ends within.
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        forged = certificate.scores.copy()
+        forged[rng.choice(200, 3, replace=False)] = rng.choice([0, 1, claim.score])
+        low, high = withstanding(with_scores(certificate, forged), 3)
+        assert low <= claim.low
+        assert claim.high <= high
+
+
+def test_how_many_may_be_made_up_unnoticed():
+    assert Redrawn(50, 200, 0.0).unnoticed == 11
+    assert Redrawn(200, 200, 0.0).unnoticed == 0
+    assert Redrawn(2, 3, 0.0).unnoticed == 1
 
 
 def test_another_maker_is_named(make, subject, picture):

@@ -45,6 +45,14 @@ def test_ends_are_printed_rounded_outwards(make):
         assert float(high) - float(low) <= certificate.claim.high - certificate.claim.low + 2e-4
 
 
+def test_scores_of_a_small_range_keep_their_digits(make, subject):
+    tiny = replace(subject, score=lambda noisy: 1e-6 * subject.score(noisy))
+    certificate = make(300, subject=tiny)
+    low, _, high = dict(describe(certificate))["interval"].split(",")[0].split()
+    assert 0 < float(low) <= certificate.claim.low < certificate.claim.high <= float(high)
+    assert float(high) - float(low) < 1.05 * (certificate.claim.high - certificate.claim.low)
+
+
 def test_what_is_not_bounded_says_what_it_would_take(make, linear):
     lines = dict(describe(make(100, request=Request(0.6, 0.999))))
     assert lines["interval"].startswith("0.0000 .. 1.0000")
@@ -58,6 +66,8 @@ def test_the_advice_helps():
     assert advise(request, 0.12, 5627) is None
     assert "at least 5,627 draws, or a sigma above 0.248" in advise(request, 0.12, 100)
     assert advise(request, 0.248, 100) is None
+    assert "sigma above" not in advise(Request(20.0), 0.12, 20)
+    assert "draws, or" not in advise(Request(0.6), 0.12, 100)
     hopeless = advise(Request(5.0), 0.12, 5)
     assert "at least" not in hopeless
     assert "sigma above" not in hopeless

@@ -1,12 +1,13 @@
 """birqa certify: what it prints and saves, how it goes on from a certificate, and what it cannot certify."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from birqa.certify.certificate import load_certificate
+from birqa.certify.certificate import load_certificate, make_claim
 from birqa.certify.noise import Noise
 
 METRIC = "python:mean_metric:score"
@@ -111,6 +112,21 @@ def test_continuing_for_another_picture_or_from_a_damaged_file_is_refused(cli, r
     refuses("somebody's code", "certify", photo, "--continue", start)
     start.write_text(start.read_text().replace('"radius": 0.05', '"radius": 0.06'))
     refuses("changed after it was written", "certify", photo, "--metric", METRIC, "--continue", start)
+
+
+def test_draws_that_somebody_made_up_are_not_continued(cli, photo, tmp_path):
+    start = tmp_path / "start.json"
+    cli("certify", photo, *QUICK, "-o", start)
+    certificate = load_certificate(start)
+    made_up = np.full_like(certificate.scores, 0.99)
+    size, limits = certificate.picture.size, certificate.limits
+    claim = make_claim(made_up, certificate.request, certificate.noise, size, limits)
+    replace(certificate, scores=made_up, claim=claim).save(start)
+    before = start.read_bytes()
+    answer = cli("certify", photo, "--metric", METRIC, "--samples", 90, "--continue", start)
+    assert answer.code == 2
+    assert "draws do not come out again" in answer.complaint
+    assert start.read_bytes() == before
 
 
 def test_several_pictures_go_to_a_folder_and_a_bad_one_is_told(cli, photo, tmp_path):
@@ -233,6 +249,8 @@ def test_a_metric_that_gives_no_numbers(cli, photo, tmp_path):
         (("--metric", "nonsense"), "there is no metric 'nonsense'"),
         (("--sigma", 0), "sigma=0.0"),
         (("--radius", -1), "radius=-1.0"),
+        (("--radius", 1e200), "radius=1e+200 should lie between 0 and 1e+06"),
+        (("--denoiser", "nonsense"), "there is no denoiser 'nonsense'"),
         (("--confidence", 99.9), "confidence=99.9"),
         (("--seed", -1), "seed=-1"),
         (("--samples", 0), "--samples"),

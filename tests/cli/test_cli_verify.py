@@ -61,7 +61,7 @@ def forge(folder, change, seal=True):
 def test_arithmetic_alone(cli, certified):
     answer = cli("verify", certified / "c.json")
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.startswith(f"{certified / 'c.json'} holds\n")
+    assert answer.out.startswith(f"{certified / 'c.json'} adds up; its draws are not checked without")
     assert "the interval follows from the 200 draws" in answer.out
     assert "not checked    whether picture, metric and draws are what it states" in answer.out
 
@@ -71,12 +71,14 @@ def test_with_the_picture(cli, certified):
     assert (answer.code, answer.err) == (0, "")
     assert f"the picture is {certified / 'p.png'}" in answer.out
     assert "50 of 200 draws came out again, to within 0; had more than 5.8% been made up" in answer.out
+    assert answer.out.startswith(f"{certified / 'c.json'} holds\n")
+    assert "with fewer made up than that the score lies in 0." in answer.out
     assert "not checked    whether python:verified_metric:score is still the same code" in answer.out
     whole = cli(
         "verify", certified / "c.json", certified / "p.png", "--metric", METRIC, "--redraw", 999, "--json"
     )
     record = json.loads(whole.out)
-    assert record["holds"]
+    assert (record["holds"], record["redrawn"]) == (True, 200)
     assert "200 of 200 draws came out again, to within 0" in record["checked"]
     assert record["score"] == load_certificate(certified / "c.json").claim.score
 
@@ -128,10 +130,11 @@ def test_other_weights(cli, refused, folder, tmp_path):
     assert cli("certify", *pair, *settings).code == 0
 
     def older(record):
-        record["metric"]["weights"] = "0" * 64
+        record["metric"]["sha256"] = "0" * 64
 
     refused("birqa.kadid", forge(tmp_path, older), *pair, "--threads", 1)
-    refused("with other weights (sha256 000000000000, not", forge(tmp_path, older), *pair, "--threads", 1)
+    message = "with other weights, graph or configuration (sha256 000000000000, not"
+    refused(message, forge(tmp_path, older), *pair, "--threads", 1)
     refused(
         "not birqa.kadid-aat",
         *(tmp_path / "c.json", *pair, "--threads", 1, "--metric", "birqa.kadid-aat"),

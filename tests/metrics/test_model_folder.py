@@ -42,6 +42,17 @@ def replace_weights(folder, tensors):
     replace_file(folder, "weights.safetensors", save(tensors))
 
 
+def test_the_digest_is_that_of_all_that_decides_scores(folder):
+    plain = load_model(folder)
+    assert load_model(folder).digest == plain.digest
+    edit(folder, card={}, version="9")
+    assert load_model(folder).digest == plain.digest
+    edit(folder, config=json.loads((folder / "model.json").read_text())["config"] | {"lbp": "hard"})
+    configured = load_model(folder).digest
+    replace_file(folder, "network.onnx", b"another graph")
+    assert len({plain.digest, configured, load_model(folder).digest}) == 3
+
+
 def refused(folder, engine="onnx"):
     """The message with which the folder is refused."""
     with pytest.raises(ModelError) as caught:

@@ -38,8 +38,12 @@ from birqa.certify.smoothing import Interval, find_ranks, quantile_score
 from birqa.certify.subject import Subject
 from birqa.files import replacing
 
-FORMAT = 1
+FORMAT = 2
 KIND = "birqa certificate: median smoothing"
+LARGEST_RADIUS = 1e6
+"""More than lies between black and white of any picture."""
+MOST_DRAWS = 100_000
+"""The exact tails of the binomial distribution are tested up to here."""
 # Ranks and scores are exact; probabilities may differ in the last digits from one processor to another.
 PROBABILITY_TOLERANCE = 1e-9
 
@@ -62,8 +66,8 @@ class Request:
     quantile: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.radius < math.inf:
-            raise ValueError(f"radius={self.radius} should not be below 0, nor infinite.")
+        if not 0 <= self.radius <= LARGEST_RADIUS:
+            raise ValueError(f"radius={self.radius} should lie between 0 and {LARGEST_RADIUS:g}.")
         # Below one half the ends could change places.
         if not 0.5 <= self.confidence < 1:
             raise ValueError(f"confidence={self.confidence} should lie between .5 and 1, for example 0.999.")
@@ -218,7 +222,8 @@ class Certificate:
                 f"{FORMAT}: use the release that made it."
             )
         rest = {name: value for name, value in record.items() if name != "sha256"}
-        if record.get("sha256") != _digest(rest):
+        digest = _digest(rest)
+        if digest is None or record.get("sha256") != digest:
             raise CertificateError("the certificate was changed after it was written: its sha256 is another.")
         try:
             certificate = cls(
@@ -231,7 +236,7 @@ class Certificate:
                 _read(Request, rest.pop("request")),
                 _scores(rest.pop("scores"), rest.pop("draws")),
                 _read(Claim, _with_infinite_ends(rest.pop("claim"))),
-                {str(name): str(value) for name, value in rest.pop("made_with").items()},
+                _texts(rest.pop("made_with")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CertificateError(f"the certificate is incomplete or malformed ({error}).") from None
@@ -253,7 +258,14 @@ def load_certificate(path: Path) -> Certificate:
     """Raises CertificateError for a certificate that was changed, ValueError or OSError for what is none."""
     try:
         text = path.read_text(encoding="utf-8")
-        return Certificate.from_dict(json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant))
+        record = json.loads(
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+            parse_int=_short_int,
+        )
+        return Certificate.from_dict(record)
     except CertificateError as error:
         raise CertificateError(f"{path}: {error}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
@@ -277,12 +289,13 @@ def certify(
     """Draw `samples` scores of the picture with those `pixels` and say what they show.
 
     With `earlier`, a certificate of the same picture, subject and noise, its draws are kept and only the
-    missing ones drawn: the result is that of all at once. Raises ValueError where it does not fit, or for a
+    missing ones drawn: the result is that of all at once. They are taken as they are: where it comes from
+    elsewhere, `birqa.certify.verification.redraw` it first. Raises ValueError where it does not fit, or for a
     score outside the subject's range.
     """
-    if samples < 1:
-        raise ValueError(f"samples={samples} should be at least 1.")
-    kept = np.empty(0, np.float32)
+    if not 1 <= samples <= MOST_DRAWS:
+        raise ValueError(f"samples={samples} should be from 1 to {MOST_DRAWS:,}.")
+    kept, made_with = np.empty(0, np.float32), subject.made_with
     if earlier is not None:
         check_picture(earlier, picture)
         check_subject(earlier, subject)
@@ -292,6 +305,7 @@ def certify(
                 "noise out, or make a new certificate."
             )
         kept = earlier.scores
+        made_with = _both(earlier.made_with, made_with)
         if len(kept) > samples:
             raise ValueError(f"the certificate to be continued has {len(kept)} draws already, not {samples}.")
     check_charge(request, noise, samples, picture.size)
@@ -316,8 +330,17 @@ def certify(
         request,
         scores,
         make_claim(scores, request, noise, picture.size, subject.limits),
-        subject.made_with,
+        made_with,
     )
+
+
+def _both(earlier: dict[str, str], now: dict[str, str]) -> dict[str, str]:
+    """What draws of two sittings were made with."""
+    return {
+        name: one if one == other else f"{one}, then {other}"
+        for name in sorted({*earlier, *now})
+        for one, other in [(earlier.get(name, "none"), now.get(name, "none"))]
+    }
 
 
 def check_picture(certificate: Certificate, picture: Picture) -> None:
@@ -335,8 +358,8 @@ def check_subject(certificate: Certificate, subject: Subject) -> None:
             continue
         if stated and given and (stated.name, stated.version) == (given.name, given.version):
             raise CertificateError(
-                f"the certificate is about {role} {stated} with other weights (sha256 {_short(stated)}, "
-                f"not {_short(given)})."
+                f"the certificate is about {role} {stated} with other weights, graph or configuration "
+                f"(sha256 {_short(stated)}, not {_short(given)})."
             )
         raise CertificateError(f"the certificate is about {role} {stated or 'none'}, not {given or 'none'}.")
     if (certificate.reference is None) != (subject.reference is None):
@@ -355,22 +378,25 @@ def _same_picture(role: str, stated: Picture, given: Picture) -> None:
     if stated.shows(given):
         return
     if (stated.width, stated.height) == (given.width, given.height):
-        how = "the size is the same, the pixels are not; a lossy file may also decode otherwise elsewhere"
+        how = (
+            "the size is the same, the pixels are not; a lossy file may also decode otherwise elsewhere, "
+            "and a transparent one depends on --background"
+        )
     else:
         how = f"{stated.width} x {stated.height} pixels, not {given.width} x {given.height}"
     raise CertificateError(f"the certificate is about another {role} ({how}).")
 
 
 def _short(part: Part) -> str:
-    return "unknown" if part.weights is None else part.weights[:12]
+    return "unknown" if part.sha256 is None else part.sha256[:12]
 
 
-def _digest(record: dict[str, Any]) -> str:
-    """sha256 of the record as JSON in one certain form."""
+def _digest(record: dict[str, Any]) -> str | None:
+    """sha256 of the record as JSON in one certain form; None where it has no such form."""
     try:
         text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):
-        return ""
+        return None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -417,8 +443,22 @@ def _read(kind: type[Record], record: Any) -> Record:
         plain = hint if isinstance(hint, type | types.UnionType) else str
         if not isinstance(value, plain) or (isinstance(value, bool) and hint is not bool):
             raise ValueError(f"{name} is {value!r}")
+        _require_printable(value)
         values[name] = value
     return kind(**values)
+
+
+def _texts(record: dict[Any, Any]) -> dict[str, str]:
+    texts = {str(name): str(value) for name, value in record.items()}
+    for text in (*texts, *texts.values()):
+        _require_printable(text)
+    return texts
+
+
+def _require_printable(value: Any) -> None:
+    """A control character could make a terminal show what the file does not hold."""
+    if isinstance(value, str) and not value.isprintable():
+        raise ValueError(f"{value!r} holds control characters")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -427,6 +467,20 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) != len(pairs):
         raise CertificateError("a name comes twice in it.")
     return record
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise CertificateError(f"it holds the number {text[:20]}, which is too large.")
+    return value
+
+
+def _short_int(text: str) -> int:
+    # Python refuses to read thousands of digits, in words that are about Python.
+    if len(text) > 30:
+        raise CertificateError(f"it holds the number {text[:20]}..., which is too large.")
+    return int(text)
 
 
 def _no_constant(name: str) -> None:

@@ -14,8 +14,9 @@ class Part:
     name: str
     """name.tag, or the spec of other people's metric."""
     version: str
-    weights: str | None
-    """sha256 of the file with the weights; None where none are known, and the name is all there is."""
+    sha256: str | None
+    """Of its configuration, weights and graphs (`Model.digest`); None for other people's metric, of which the
+    name is all there is."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".strip()
@@ -61,4 +62,6 @@ def identify(picture: NDArray[np.generic], file: str = "") -> Picture:
     """`picture` (H, W, 3), as `birqa.load_image` gives it."""
     height, width = picture.shape[:2]
     samples = np.ascontiguousarray(picture).astype(picture.dtype.newbyteorder("<"), copy=False)
+    # Names go to terminals, where control characters could write what they like.
+    file = "".join(letter if letter.isprintable() else "?" for letter in file)
     return Picture(file, width, height, str(picture.dtype), hashlib.sha256(samples.tobytes()).hexdigest())

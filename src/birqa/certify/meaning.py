@@ -47,13 +47,13 @@ def explain_radius(radius: float, width: int, height: int) -> Meaning:
     if not 0 <= radius < math.inf or width < 1 or height < 1:
         raise ValueError(f"radius={radius} should not be below 0, nor {width} x {height} pixels below 1.")
     levels = WHITE * radius
-    pixels = min(_whole(radius**2 / 3), width * height)
+    pixels = _whole(min(radius * radius / 3, width * height))
     return Meaning(
         radius,
         width,
         height,
         even=min(levels / math.sqrt(3 * width * height), WHITE),
-        one_level=min(_whole(levels**2), 3 * width * height),
+        one_level=_whole(min(levels * levels, 3 * width * height)),
         one_pixel=min(levels / math.sqrt(3), WHITE),
         pixels=pixels,
         block=min(math.isqrt(pixels), width, height),

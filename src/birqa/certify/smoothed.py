@@ -19,6 +19,10 @@ BYTES_PER_PIXEL = 1024
 """What a pixel of a noisy picture takes on its way through a network that nobody has measured, roughly."""
 # Four times as many are a tenth slower on a CPU, and take three times the memory.
 PIXELS_AT_ONCE = 2**20
+LAST_DIGITS = 1e-5
+"""By how much scores of the same picture may differ, as a share of the largest."""
+OF_DEVIATION = 0.02
+"""The same, as a share of the standard deviation of scores."""
 # A score this far outside its range comes from rounding and is taken as the end of the range.
 OVERSHOOT = 1e-4
 
@@ -37,8 +41,8 @@ def score_draws(
     """Scores (len(draws),) of the draws of those numbers, in their order; `picture` (H, W, 3).
 
     As many pictures are scored at once as `memory` bytes hold, up to a million pixels. Raises ValueError for
-    a picture that does not suit the noise or the memory, and for a score that is not finite or outside
-    `limits`.
+    a picture that does not suit the noise or the memory, for a score that is not finite or outside `limits`,
+    and for one that depends on the other pictures that are scored with it.
     """
     noise.check(picture)
     planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
@@ -62,6 +66,8 @@ def score_draws(
             if number + 1 < len(batches):
                 waiting = drawer.submit(draw, batches[number + 1])
             scores.append(_checked(score(noisy), batch, limits))
+            if not number and len(batch) > 1:
+                _check_alone(_checked(score(noisy[:1]), batch[:1], limits)[0], scores[0])
             done += len(batch)
             if progress:
                 progress(done, len(draws))
@@ -78,6 +84,16 @@ def _check_memory(width: int, height: int, bytes_per_pixel: int, memory: int) ->
             "picture (--shorter-side)."
         )
     return max(1, min(memory // one, PIXELS_AT_ONCE // (width * height)))
+
+
+def _check_alone(alone: np.float32, together: NDArray[np.float32]) -> None:
+    """The theorem is about a function of one picture."""
+    allowed = max(LAST_DIGITS * float(np.abs(together).max()), OF_DEVIATION * float(together.std()))
+    if abs(float(alone) - float(together[0])) > allowed:
+        raise ValueError(
+            f"a noisy picture scores {alone:g} by itself and {together[0]:g} among others: the metric should "
+            "score each picture of a batch as if it were alone."
+        )
 
 
 def _checked(scores: NDArray[np.generic], batch: Sequence[int], limits: Interval) -> NDArray[np.float32]:

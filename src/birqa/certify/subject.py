@@ -15,7 +15,6 @@ from birqa.certify.denoising import DENOISER, clamp, load_denoiser
 from birqa.certify.identity import Part, Picture, identify
 from birqa.certify.smoothed import BYTES_PER_PIXEL, Score
 from birqa.certify.smoothing import Interval
-from birqa.model import WEIGHTS_FILE
 
 Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Noisy pictures (B, 3, H, W) -> pictures of the same shape in [0, 1]."""
@@ -45,15 +44,31 @@ class Subject:
     bytes_per_pixel: int = BYTES_PER_PIXEL
     fitted_noise: tuple[float, ...] = ()
     """Deviations of the noise that the metric was fitted under; empty where it was not."""
+    fitted_denoiser: str = "none"
+    """What stood between that noise and the metric when it was fitted."""
+    cleaned_noise: tuple[float, float] | None = None
+    """The least and the largest deviation that the denoiser was trained for; None where there is none."""
 
     def unsuited(self, sigma: float) -> str | None:
-        """What is wrong with noise of that deviation for this metric, and what to do; None for nothing."""
-        if not self.fitted_noise or min(self.fitted_noise) <= sigma <= max(self.fitted_noise):
-            return None
-        return (
-            f"{self.metric.name} is fitted to noise of {min(self.fitted_noise):g} to "
-            f"{max(self.fitted_noise):g}, not of {sigma:g}; choose --sigma between, or --metric blind."
-        )
+        """What is wrong with noise of that deviation, or with the denoiser, for this metric, and what to do;
+        None for nothing."""
+        behind = "none" if self.denoiser is None else self.denoiser.name
+        if self.fitted_noise and behind != self.fitted_denoiser:
+            return (
+                f"{self.metric.name} is fitted behind the denoiser {self.fitted_denoiser}, not behind "
+                f"{behind}; leave --denoiser out, or choose --metric blind."
+            )
+        if self.fitted_noise and not min(self.fitted_noise) <= sigma <= max(self.fitted_noise):
+            return (
+                f"{self.metric.name} is fitted to noise of {min(self.fitted_noise):g} to "
+                f"{max(self.fitted_noise):g}, not of {sigma:g}; choose --sigma between, or --metric blind."
+            )
+        if self.cleaned_noise and not self.cleaned_noise[0] <= sigma <= self.cleaned_noise[1]:
+            return (
+                f"{behind} is trained for noise of {self.cleaned_noise[0]:g} to {self.cleaned_noise[1]:g}, "
+                f"not of {sigma:g}; choose --sigma between, or --denoiser none."
+            )
+        return None
 
 
 def create_subject(
@@ -114,10 +129,12 @@ def create_subject(
 
     chosen = suits if denoiser is None else denoiser
     cleaner: Part | None = None
+    cleaned_noise: tuple[float, float] | None = None
     clean: Denoise = clamp
     if str(chosen) != "none":
         loaded: Any = load_denoiser(chosen, engine=engine, device=device, threads=threads)
-        cleaner, clean = _part(loaded.model), loaded
+        cleaner, clean, cleaned_noise = _part(loaded.model), loaded, loaded.model.config.sigma
+    behind = "none" if cleaner is None else cleaner.name
     return Subject(
         part,
         lambda noisy: scored(clean(noisy)),
@@ -127,6 +144,9 @@ def create_subject(
         made_with,
         BYTES_PER_PIXEL if others else OWN_BYTES_PER_PIXEL,
         fitted_noise,
+        # What suits may be a folder, which has another name than the denoiser in it.
+        behind if str(chosen) == suits else suits,
+        cleaned_noise,
     )
 
 
@@ -144,7 +164,7 @@ def _shared_out(subjects: list[Subject], device: str) -> Subject:
 
 
 def _part(model: Any) -> Part:
-    return Part(model.name, model.version, model.sha256[WEIGHTS_FILE])
+    return Part(model.name, model.version, model.digest)
 
 
 def _own(metric: Any, ref: NDArray[np.generic] | None) -> tuple[Score, str]:

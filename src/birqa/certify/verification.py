@@ -1,5 +1,6 @@
 """Checking a certificate with the picture at hand: part of its draws is drawn and scored again."""
 
+import math
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 
 from birqa.certify.certificate import Certificate, CertificateError, check_picture, check_subject
 from birqa.certify.identity import identify
-from birqa.certify.smoothed import MEMORY, Progress, score_draws
+from birqa.certify.smoothed import LAST_DIGITS, MEMORY, OF_DEVIATION, Progress, score_draws
+from birqa.certify.smoothing import Interval
 from birqa.certify.subject import Subject, create_subject
 
 REDRAWN = 50
 # Between processors and numbers of threads scores differ in their last digits.
-TOLERANCE = 1e-4
+TOLERANCE = OF_DEVIATION
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,24 @@ class Redrawn:
     def noticed(self) -> float:
         """Had this share of the draws been made up, or more, one would have been noticed with 95 %."""
         return 0.0 if self.count == self.n else 1 - 0.05 ** (1 / self.count)
+
+    @property
+    def unnoticed(self) -> int:
+        """How many of the draws may be made up and pass with a chance of 5 % or more."""
+        return min(self.n - self.count, math.floor(self.noticed * self.n))
+
+
+def withstanding(certificate: Certificate, made_up: int) -> Interval:
+    """The interval that would still hold if so many of the draws were made up: each end lies so many ranks
+    further out, or is the end of the range of scores."""
+    ordered = np.sort(certificate.scores.astype(np.float64))
+    claim, (low, high) = certificate.claim, certificate.limits
+    lower = 0 if claim.lower_rank is None else claim.lower_rank - made_up
+    upper = len(ordered) + 1 if claim.upper_rank is None else claim.upper_rank + made_up
+    return (
+        float(ordered[lower - 1]) if lower >= 1 else low,
+        float(ordered[upper - 1]) if upper <= len(ordered) else high,
+    )
 
 
 def subject_of(
@@ -82,7 +102,7 @@ def redraw(
     """Draw `count` of the draws again, chosen so that nobody can know which, or all if there are no more.
 
     Raises CertificateError for another picture or subject, and for a draw that differs by more than
-    `tolerance`.
+    `tolerance` standard deviations of the redrawn scores (which no forger has a hand in).
     """
     if count < 1:
         raise ValueError(f"redraw={count} should be at least 1.")
@@ -101,7 +121,8 @@ def redraw(
         progress=progress,
     )
     gaps = np.abs(scores.astype(np.float64) - certificate.scores[chosen])
-    differing = int((gaps > tolerance).sum())
+    allowed = max(tolerance * float(scores.std()), LAST_DIGITS * float(np.abs(scores).max()))
+    differing = int((gaps > allowed).sum())
     if differing:
         worst = int(gaps.argmax())
         raise CertificateError(

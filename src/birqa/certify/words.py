@@ -1,15 +1,18 @@
 """A certificate in plain words: what it says, and what it does not."""
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from birqa.certify.certificate import Certificate, Request
+from birqa.certify.certificate import MOST_DRAWS, Certificate, Request
 from birqa.certify.meaning import explain_radius
+from birqa.certify.noise import SIGMAS
 from birqa.certify.smoothing import find_ranks, smallest_n, smallest_sigma
 
 
 def describe(certificate: Certificate) -> list[tuple[str, str]]:
     """Lines of (label, text)."""
     claim, request, noise = certificate.claim, certificate.request, certificate.noise
+    places = _places(claim.low, claim.high)
     picture, n = certificate.picture, len(certificate.scores)
     what = str(certificate.metric)
     if certificate.reference:
@@ -25,10 +28,10 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
             "floating-point arithmetic, which are not accounted for"
         )
     lines = [
-        ("score", f"{claim.score:.4f}  ({what})"),
+        ("score", f"{claim.score:.{places}f}  ({what})"),
         (
             "interval",
-            f"{_down(claim.low)} .. {_up(claim.high)}, confidence {request.confidence:.10g} for {sides} "
+            f"{interval_in_words(claim.low, claim.high)}, confidence {request.confidence:.10g} for {sides} "
             f"(reached {_nines(claim.coverage)})",
         ),
         ("picture", f"{picture.width} x {picture.height}"),
@@ -38,15 +41,17 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
         ("holds for", holds),
         (
             "does not cover",
-            "perturbations beyond the radius, and so most shifts, crops, scalings and re-encodings; other "
+            "perturbations beyond the radius, and so most shifts, crops, scalings and re-encodings; the "
+            "metric's score of the picture as it is, without noise; other "
             f"metrics{'; changes of the reference' if certificate.reference else ''}; the chance of "
             f"{request.alpha:.3g} that these draws mislead",
         ),
     ]
     if not claim.is_bounded:
-        ends = "an end" if claim.lower_rank or claim.upper_rank else "both ends"
+        one = claim.lower_rank or claim.upper_rank
+        ends = "an end of the interval is" if one else "both ends of the interval are"
         short = advise(request, noise.sigma, n)
-        lines.insert(2, ("beware", f"{ends} of the interval are just the range of scores: {short}"))
+        lines.insert(2, ("beware", f"{ends} just the range of scores: {short}"))
     return lines
 
 
@@ -57,9 +62,9 @@ def advise(request: Request, sigma: float, samples: int) -> str | None:
     if ranks.lower and ranks.upper:
         return None
     n = smallest_n(sigma, radius, alpha, p, two_sided)
-    ways = [] if n is None else [f"at least {n:,} draws"]
+    ways = [] if n is None or n > MOST_DRAWS else [f"at least {n:,} draws"]
     wider = smallest_sigma(samples, radius, alpha, two_sided) if p == 0.5 else None
-    if wider is not None and wider > sigma:
+    if wider is not None and sigma < wider < SIGMAS[1]:
         ways.append(f"a sigma above {math.ceil(1000 * wider) / 1000:g}")
     ways.append("a smaller radius or confidence")
     return (
@@ -74,12 +79,17 @@ def _nines(coverage: float) -> str:
     return f"1 - {missing:.2g}" if missing < 1e-6 else f"{math.floor(coverage * 10**6) / 10**6:.6f}"
 
 
-# An interval is printed rounded outwards, as it would claim too much otherwise.
+def interval_in_words(low: float, high: float) -> str:
+    """Rounded outwards, as it would claim too much otherwise, to a hundredth of its width at least."""
+    places = _places(low, high)
+    unit = Decimal(1).scaleb(-places)
+
+    def rounded(end: float, rounding: str) -> str:
+        return f"{Decimal(end).quantize(unit, rounding):f}" if math.isfinite(end) else str(end)
+
+    return f"{rounded(low, ROUND_FLOOR)} .. {rounded(high, ROUND_CEILING)}"
 
 
-def _down(end: float) -> str:
-    return f"{math.floor(end * 10**4) / 10**4:.4f}" if math.isfinite(end) else str(end)
-
-
-def _up(end: float) -> str:
-    return f"{math.ceil(end * 10**4) / 10**4:.4f}" if math.isfinite(end) else str(end)
+def _places(low: float, high: float) -> int:
+    width = high - low
+    return 4 if not 0 < width < math.inf else min(12, max(4, 2 - math.floor(math.log10(width))))

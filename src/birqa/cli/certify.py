@@ -84,7 +84,8 @@ def command(
         Path | None,
         typer.Option(
             "--continue",
-            help="Go on from this certificate, with its settings, and replace it unless -o is given. "
+            help="Go on from this certificate, with its settings, and replace it unless -o is given; "
+            "50 of its draws are drawn again first. "
             "Decide on the number of draws before looking at what the first ones show.",
         ),
     ] = None,
@@ -92,7 +93,7 @@ def command(
     background: options.Background = "0.5",
     curve: Annotated[Path | None, typer.Option(help="Draw the interval against the radius (PNG).")] = None,
     engine: options.Engine = "auto",
-    device: options.Device = None,
+    device: options.Devices = None,
     threads: options.Threads = None,
     max_memory: MaxMemory = 1024,
     as_json: options.Json = False,
@@ -107,7 +108,7 @@ def command(
     from birqa.certify.identity import identify
     from birqa.certify.noise import Noise
     from birqa.certify.subject import create_subject
-    from birqa.certify.verification import subject_of
+    from birqa.certify.verification import redraw, subject_of
     from birqa.certify.words import advise, describe
     from birqa.images import load_image, reduce_to
 
@@ -168,6 +169,9 @@ def command(
     for photo, target in zip(photos, targets, strict=True):
         try:
             pixels = load(photo)
+            if start:
+                # Draws that somebody made up would be kept, under a fresh sha256.
+                redraw(start, subject, pixels, memory=max_memory * 2**20)
             with options.progress_bar("Certifying") as progress:
                 certificate = certify(
                     subject,

@@ -12,6 +12,10 @@ import typer
 Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
 Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
 Device = Annotated[str | None, typer.Option(help="Device of the torch engine, for example cuda.")]
+Devices = Annotated[
+    str | None,
+    typer.Option(help="Device of the torch engine, or several that share the draws: cuda, or cuda:0,cuda:1."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, max=512, help="CPU threads; default all cores.")]
 Resize = Annotated[
     Literal["none", "dist-to-ref", "ref-to-dist"],

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,12 @@ def command(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder; an unfinished run there goes on.")],
     metric: Annotated[
-        str, typer.Option(help="The no-reference metric that it is trained for, where the recipe asks it.")
+        str,
+        typer.Option(
+            help="The no-reference metric that it is trained for, where the recipe asks it: name, name.tag "
+            "or folder, or python:module:function of torch pictures (B, 3, H, W) that gives differentiable "
+            "scores."
+        ),
     ] = "blind",
     recipe: options.PartsRecipe = None,
     start: Annotated[
@@ -23,6 +28,7 @@ def command(
     ] = None,
     card: options.Card = None,
     steps: Annotated[int | None, typer.Option(min=1)] = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     name: options.WeightsName = "denoiser.custom",
     version: options.WeightsVersion = "1",
 ) -> None:
@@ -37,25 +43,32 @@ def command(
     require_torch()
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
+    from birqa.evaluation.peers import load_callable
     from birqa.export import save_single
     from birqa.ratings import read_rated_pictures
     from birqa.registry import find_model
-    from birqa.training.denoiser import DenoiserRecipe, train_denoiser
+    from birqa.training.denoiser import Called, DenoiserRecipe, train_denoiser
     from birqa.training.recipes import read_card, read_parts
 
     parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
     written = read_card(card)
     pictures = [picture for picture in read_rated_pictures(data) if picture.split != "test"]
-    scored, label = None, "none"
+    scored: Any = None
+    label = "none"
     if parts.training.asks_metric:
-        model = find_model(metric, "no-reference")
-        scored, label = load_single(model), model.label
+        if metric.startswith("python:"):
+            scored, label = Called(load_callable(metric.removeprefix("python:"))), metric
+        else:
+            model = find_model(metric, "no-reference")
+            scored, label = load_single(model), model.label
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")
         parts = replace(parts, network=replace(model.config, sigma=parts.network.sigma))
         weights, origin = load_single(model).state_dict(), model.label
-    run = train_denoiser(parts.network, parts.training, parts.schedule, pictures, out, scored, weights)
+    run = train_denoiser(
+        parts.network, parts.training, parts.schedule, pictures, out, scored, weights, device
+    )
     trained = cast(Denoiser, run.run(lambda entry: print(json.dumps(entry), flush=True)))
     facts = {
         "data": {"pictures": len(pictures)},

@@ -19,12 +19,15 @@ def command(
     ref: Annotated[Path | None, typer.Option(help="Reference picture, if it is about a pair.")] = None,
     redraw: Annotated[int, typer.Option(min=1, help="Draws to be drawn again, chosen at random.")] = 50,
     tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="By how much a redrawn score may differ.")
-    ] = 1e-4,
+        float,
+        typer.Option(
+            min=0, max=1, help="By how much a redrawn score may differ, of the scores' standard deviation."
+        ),
+    ] = 0.02,
     metric: Metric = None,
     denoiser: Denoiser = None,
     engine: options.Engine = "auto",
-    device: options.Device = None,
+    device: options.Devices = None,
     threads: options.Threads = None,
     background: options.Background = "0.5",
     max_memory: MaxMemory = 1024,
@@ -39,12 +42,13 @@ def command(
     from birqa.certify import verification
     from birqa.certify.certificate import CertificateError, check_picture, load_certificate
     from birqa.certify.identity import identify
-    from birqa.certify.words import describe
+    from birqa.certify.words import describe, interval_in_words
     from birqa.images import load_image, reduce_to
 
     levels = options.parse_background(background)
     checked: list[str] = []
     record: dict[str, Any] = {"holds": True, "reason": None, "checked": checked, "unchecked": []}
+    record["redrawn"] = 0
     try:
         certificate = load_certificate(file)
         checked.append("the file is as it was written, by its sha256, which is no signature")
@@ -53,7 +57,8 @@ def command(
         record |= summary(certificate)
         if photo is None:
             record["unchecked"] = [
-                "whether picture, metric and draws are what it states: give the picture, and enough draws"
+                "whether picture, metric and draws are what it states, so that all of it may be made up: "
+                "give the picture"
             ]
         else:
             shorter_side = certificate.picture.shorter_side
@@ -82,17 +87,23 @@ def command(
                     memory=max_memory * 2**20,
                     progress=progress,
                 )
-            checked += _after_redrawing(subject.metric.weights is not None, redrawn)
+            record["redrawn"] = redrawn.count
+            checked += _after_redrawing(subject.metric.sha256 is not None, redrawn)
+            if redrawn.unnoticed:
+                ends = verification.withstanding(certificate, redrawn.unnoticed)
+                checked.append(f"with fewer made up than that the score lies in {interval_in_words(*ends)}")
             record["unchecked"] = [
-                *([] if subject.metric.weights else [f"whether {subject.metric} is still the same code"]),
-                "whether the maker tried several seeds and kept the one that pleased: certify anew for that",
+                *([] if subject.metric.sha256 else [f"whether {subject.metric} is still the same code"]),
+                "whether the maker tried several seeds, numbers of draws, radii or pictures and kept what "
+                "pleased: certify anew, with a seed of your own, for that",
             ]
     except CertificateError as error:
         record |= {"holds": False, "reason": str(error)}
     if as_json:
         print(json.dumps(record, indent=1))
     elif record["holds"]:
-        print(f"{file} holds")
+        drawn = "holds" if record["redrawn"] else "adds up; its draws are not checked without the picture"
+        print(f"{file} {drawn}")
         for label, text in [
             *describe(certificate),
             *(("checked", text) for text in checked),

@@ -7,7 +7,7 @@ should score higher, by `margin` times the difference of the ratings. Source: wh
 of "Stochastic BIQA" (Shumitskaya, Pautov, Vatolin, Antsiferova) name; the forms and weights are ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,6 +54,20 @@ class DenoiserRecipe(Recipe):
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=5000, learning_rate=1e-3))
 
 
+class Called(nn.Module):
+    """Somebody's function of pictures as a metric."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        scores = self.function(pictures)
+        if not isinstance(scores, Tensor) or scores.numel() != len(pictures):
+            raise ValueError(f"the metric should give a tensor of {len(pictures)} scores, one a picture.")
+        return scores.reshape(-1)
+
+
 @dataclass(frozen=True)
 class Noisy:
     """A batch: clean and noisy crops (N, 3, h, w), clean ones in [0, 1], and their ratings."""
@@ -79,6 +93,7 @@ def train_denoiser(
     out: Path,
     metric: nn.Module | None = None,
     start: dict[str, Tensor] | None = None,
+    device: str = "cpu",
 ) -> Descent[Noisy]:
     """A run on crops of `pictures` under noise of every strength in `network.sigma`.
 
@@ -113,15 +128,16 @@ def train_denoiser(
         return Noisy(torch.from_numpy(clean), torch.from_numpy(noisy), torch.from_numpy(ratings[chosen]))
 
     def loss(model: nn.Module, batch: Noisy) -> tuple[Tensor, Figures]:
-        cleaned = model(batch.noisy)
-        mse = (cleaned - batch.clean).square().mean()
+        clean, mos = batch.clean.to(device), batch.mos.to(device)
+        cleaned = model(batch.noisy.to(device))
+        mse = (cleaned - clean).square().mean()
         figures = {"mse": float(mse.detach())}
         if metric is None or not training.asks_metric:
             return mse, figures
         with torch.no_grad():
-            wanted = metric(batch.clean)
+            wanted = metric(clean)
         scores = metric(cleaned)
-        order = order_loss(scores, batch.mos, training.margin)
+        order = order_loss(scores, mos, training.margin)
         target = (scores - wanted).abs().mean()
         figures |= {"order": float(order.detach()), "target": float(target.detach())}
         return mse + training.rank_weight * order + training.target_weight * target, figures
@@ -130,8 +146,9 @@ def train_denoiser(
     model = Denoiser(network)
     if start is not None:
         model.load_state_dict(start)
+    model.to(device)
     if metric is not None:
-        metric.eval().requires_grad_(False)
+        metric.eval().requires_grad_(False).to(device)
     same = {
         "network": network.to_dict(),
         "training": vars(training),
