@@ -397,17 +397,17 @@ def in_use() -> list[str]:
         "",
         f"{len(record['photographs'])} held-out photographs, the upper left {record['side']}x"
         f"{record['side']}, each degraded, then {record['steps']} steps of Adam on its samples with 1 - "
-        "score as the only loss. A metric that can be gamed gains while PSNR and VIF, which the optimiser "
-        "does not see, fall. Means before -> after, of 8-bit pictures; [in-use.png](in-use.png). "
+        "score as the only loss. A metric that can be gamed gains while PSNR, VSI and VIF, which the "
+        "optimiser does not see, fall. Means before -> after, of 8-bit pictures; [in-use.png](in-use.png). "
         "`python benchmarks/in_use.py`.",
         "",
-        "| degraded by | metric | its score | PSNR | VIF |",
-        "|---|---|---:|---:|---:|",
+        "| degraded by | metric | its score | PSNR | VSI | VIF |",
+        "|---|---|---:|---:|---:|---:|",
     ]
     for row in sorted(record["rows"], key=lambda row: str(row["degradation"])):
         cells = (
             f"{row[f'{name}_before']:.{digits}f} -> {row[f'{name}_after']:.{digits}f}"
-            for name, digits in (("score", 3), ("psnr", 1), ("vif", 3))
+            for name, digits in (("score", 3), ("psnr", 1), ("vsi", 4), ("vif", 3))
         )
         lines.append(f"| {row['degradation']} | {row['metric']} {row['version']} | {' | '.join(cells)} |")
     return [*lines, ""]

@@ -291,7 +291,7 @@ def choose_engine(engine: str, device: str | None, grad: bool) -> tuple[str, str
     if chosen == "onnx" and (grad or device != "cpu"):
         raise ValueError("the onnx engine runs on the CPU without gradients: use engine='torch'.")
     if chosen == "torch":
-        _require_device(device)
+        require_device(device)
     return chosen, device
 
 
@@ -308,7 +308,8 @@ def require_torch() -> None:
         raise ImportError(NEEDS_TORCH) from None
 
 
-def _require_device(device: str) -> None:
+def require_device(device: str) -> None:
+    """Raises ValueError, in one sentence, for a device that PyTorch cannot use here."""
     require_torch()
     import torch
 

@@ -45,8 +45,32 @@ def test_a_callable_is_a_metric(tensors):
 def distance_module(tmp_path, monkeypatch):
     (tmp_path / "tests_metric_of_distance.py").write_text(
         "def distance(dist, ref):\n    return (dist - ref).abs().mean((1, 2, 3))\n"
+        "def whole(dist, ref):\n    return (dist - ref).abs().mean()\n"
+        "def number(dist, ref):\n    return 0.5\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "given"), [("whole", r"\(\)"), ("number", "float")])
+def test_a_callable_that_gives_no_score_for_each_picture_is_told(tensors, name, given):
+    dist, ref = (torch.cat([one, one]) for one in tensors)
+    with pytest.raises(ValueError, match=f"the metric gave {given} for 2 pictures"):
+        load_subject(f"python:tests_metric_of_distance:{name}").metric(dist, ref)
+
+
+def test_a_callable_is_known_by_its_text(tmp_path):
+    module = tmp_path / "tests_metric_that_changes.py"
+    module.write_text("def score(dist, ref):\n    return dist.mean((1, 2, 3))\n")
+    before = load_subject("python:tests_metric_that_changes:score").identity
+    assert load_subject("python:tests_metric_that_changes:score").identity == before
+    module.write_text("def score(dist, ref):\n    return -dist.mean((1, 2, 3))\n")
+    assert load_subject("python:tests_metric_that_changes:score").identity != before
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:99"])
+def test_a_device_that_is_not_there_is_told(device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used"):
+        load_subject("birqa", device)
 
 
 def test_a_metric_without_gradients_names_the_attacks_that_are_left(tensors):

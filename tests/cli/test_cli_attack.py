@@ -10,6 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 import birqa
+from birqa.attacks import files
 
 
 def _attack(*arguments, metric):
@@ -204,6 +205,57 @@ def test_inputs_are_not_overwritten(folder, tiny_model, refuses):
     assert (folder / "dist" / "b.png").read_bytes() == before
 
 
+def test_neither_inputs_nor_strange_pictures_in_the_folder_are_overwritten(folder, tiny_model, refuses):
+    inputs = [folder / "dist" / "b.png", folder / "dist" / "c.png"]
+    before = [path.read_bytes() for path in inputs]
+    ref = folder / "ref" / "b.png"
+    arguments = (ref, *inputs, "--attack", "fgsm", "-o")
+    refuses("is one of the pictures to be attacked", *_attack(*arguments, folder / "dist", metric=tiny_model))
+    assert [path.read_bytes() for path in inputs] == before
+    (folder / "mine").mkdir()
+    (folder / "mine" / "c.png").write_bytes(b"precious")
+    refuses("of no earlier run", *_attack(*arguments, folder / "mine", metric=tiny_model))
+    assert (folder / "mine" / "c.png").read_bytes() == b"precious"
+
+
+def test_the_table_of_a_broken_run_holds_what_is_done(cli, folder, tiny_model, monkeypatch):
+    out, save = folder / "attacked", files.attack_file
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+
+    def breaks_off(attack, target, pair, *rest):
+        if pair.dist.stem == "c":
+            raise KeyboardInterrupt
+        return save(attack, target, pair, *rest)
+
+    monkeypatch.setattr(files, "attack_file", breaks_off)
+    cli(*arguments)
+    with (out / "attack.csv").open() as file:
+        assert [row["attacked"][-5:] for row in csv.DictReader(file)] == ["a.png", "b.png"]
+    monkeypatch.setattr(files, "attack_file", save)
+    monkeypatch.chdir(folder)
+    # The same folder, spelled otherwise.
+    assert (
+        cli(*_attack("ref", "dist", "-o", "attacked", "--attack", "fgsm", "--json", metric=tiny_model)).code
+        == 0
+    )
+    with (out / "attack.csv").open() as file:
+        assert [row["attacked"] for row in csv.DictReader(file)] == [f"attacked/{n}.png" for n in "abc"]
+    assert len(json.loads((out / "attack.json").read_text())["outcomes"]) == 3
+
+
+def test_a_score_that_is_no_number_is_told_by_the_exit_code(cli, folder, monkeypatch):
+    (folder / "no_number.py").write_text(
+        "def score(dist, ref):\n    return float('nan') * dist.mean((1, 2, 3))\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    pair = (folder / "ref" / "a.png", folder / "dist" / "a.webp")
+    answer = cli(
+        *_attack(*pair, "-o", folder / "adv.png", "--attack", "fgsm", metric="python:no_number:score")
+    )
+    assert answer.code == 2
+    assert "not finite" in answer.complaint
+
+
 def test_a_bad_file_is_reported_and_the_rest_goes_on(cli, folder, tiny_model):
     (folder / "dist" / "b.png").write_bytes(b"no picture")
     out = folder / "attacked"
@@ -255,6 +307,10 @@ def test_refusals(folder, tiny_model, refuses):
         "fgsm has no setting 'steps'",
         *_attack(*some, "--attack", "fgsm", "--set", "steps=3", metric=tiny_model),
     )
+    refuses("--seed sets it", *_attack(*some, "--set", "seed=5", metric=tiny_model))
+    refuses("always 8-bit", *_attack(*some, "--set", "eight_bit=false", metric=tiny_model))
+    refuses("seed=100000000000000000000 should", *_attack(*some, "--seed", 10**20, metric=tiny_model))
+    refuses("device='banana' cannot be used", *_attack(*some, "--device", "banana", metric=tiny_model))
     refuses("write NAME=NUMBER", *_attack(*some, "--set", "steps", metric=tiny_model))
     refuses("write a number as 8/255", *_attack(*some, "--budget", "eight", metric=tiny_model))
     for limit in ("8", "0", "nan", "inf", "-1/255"):

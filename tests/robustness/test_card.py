@@ -224,8 +224,8 @@ def test_a_protocol_from_a_file(tmp_path):
         ('{"attacks": {"attack": "fgsm"}}', "attacks={.*} should be a list such as"),
         ('{"attacks": [{"steps": 3}]}', "attacks=.* should be a list such as"),
         ('{"attacks": [{"attack": "pgd", "steps": 0}]}', "pgd: steps=0 should be at least 1"),
-        ('{"pairs": "x"}', "pairs='x' should be like 500"),
-        ('{"pairs": true}', "pairs=True should be like 500"),
+        ('{"pairs": "x"}', "pairs='x' should be like 75"),
+        ('{"pairs": true}', "pairs=True should be like 75"),
         ('{"pairs": -1}', "pairs=-1 should not be below 0"),
         ('{"seed": -1}', "seed=-1 should not be below 0"),
         ('{"train_steps": -1}', "train_steps=-1 should not be below 0"),
@@ -282,6 +282,36 @@ def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(r
     assert text.index("| steady 2 |") < text.index("| weak 2 |")
     srocc = cards[0]["attacks"][0]["budgets"][1]["bidirectional"]["srocc"]
     assert f"{srocc:.3f}" in text.split("| weak 2 |")[1].split("\n")[0]
+
+
+def test_attackers_that_know_less_have_a_table_of_their_own(rated, protocol, tmp_path):
+    metric = Subject("two", "1", _brightness, {"plain": _brightness, "half": _half})
+    cards = []
+    for form in (None, "half"):
+        cards.append(make_card(metric, "greys", rated, protocol, tmp_path / "kept.jsonl", form=form))
+    write_page(cards, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text.count("## greys") == 2
+    assert text.count("The attacker knows everything: weights and data.") == 1
+    assert text.count("The attacker knows weights and data; follows the half gradient.") == 1
+
+
+def test_the_sanity_check_looks_at_changed_pictures_where_there_are_some(rated, protocol, tmp_path):
+    spans = lambda dist, ref: -(dist - ref).abs().mean((1, 2, 3))  # noqa: E731
+    same = [replace(pair, dist=pair.ref) for pair in rated]
+    card = make_card(_subject(spans), "greys", same[:3] + rated[3:], protocol, tmp_path / "kept.jsonl")
+    assert card["sanity"]["pictures"] == 3
+    assert card["sanity"]["zero_gradients"] == {"plain": 0}
+    assert len(cards_module._changed_pictures(same, 0)[0]) == 1
+
+
+def test_attacked_scores_outside_the_range_are_reported_too(rated, protocol, tmp_path):
+    beyond = lambda dist, ref: 1.05 * dist.mean((1, 2, 3)) + 0.28  # noqa: E731
+    bright = replace(rated[5], mos=0.9)
+    card = make_card(_subject(beyond), "greys", [*rated[:5], bright], protocol, tmp_path / "kept.jsonl")
+    clean = 1.05 * max(LEVELS) / 255 + 0.28
+    assert clean < 1 < clean + 1.05 * 8 / 255
+    assert "outside its stated range" in card["warnings"][0]
 
 
 def test_what_is_no_card_is_said(tmp_path):

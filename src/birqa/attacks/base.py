@@ -5,6 +5,7 @@ never touched.
 """
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,13 @@ def bidirectional(quality: Tensor) -> Tensor:
     return torch.where(quality > quality.mean(), -1.0, 1.0)
 
 
+# Names of settings that several attacks share, and what they may be.
+COUNTS = ("steps", "queries", "restarts", "block", "blocks_at_once", "batch", "side", "width", "depth")
+POSITIVE = ("step", "learning_rate", "c", "kappa")
+SHARES = ("p_init", "train_budget", "rho")
+SEEDS = 2**63
+
+
 class Goal:
     """What an attack raises: sign * score of a batch of pictures, per picture."""
 
@@ -35,7 +43,13 @@ class Goal:
         self.metric, self.ref, self.sign = metric, ref, sign
 
     def __call__(self, pictures: Tensor) -> Tensor:
+        """(N,). Raises ValueError where gradients are asked of a metric that gives none."""
         gain: Tensor = self.sign * self.metric(pictures, self.ref)
+        if torch.is_grad_enabled() and pictures.requires_grad and not gain.requires_grad:
+            raise ValueError(
+                "the metric's scores carry no gradient (detached, or made outside torch), which this attack "
+                "needs: use a black-box attack (square, parsimonious)."
+            )
         return gain
 
     @torch.no_grad()
@@ -68,6 +82,8 @@ class Attack(ABC):
     name: ClassVar[str]
     white_box: ClassVar[bool] = True
     """Whether it needs gradients."""
+    revision: ClassVar[int] = 1
+    """Raised where the same settings attack otherwise than before, so that kept results are not taken."""
 
     seed: int = 0
     """Decides all that is drawn, for each picture apart from what else is in its batch."""
@@ -75,10 +91,20 @@ class Attack(ABC):
     """Give pictures of whole 8-bit levels, as a file holds them; they are within the budget as well."""
 
     def __post_init__(self) -> None:
-        for setting in ("steps", "queries", "restarts"):
+        for setting in COUNTS:
             value = getattr(self, setting, 1)
-            if value < 1:
+            if isinstance(value, bool) or value < 1:
                 raise ValueError(f"{self.name}: {setting}={value} should be at least 1.")
+        for setting in POSITIVE:
+            value = getattr(self, setting, 1.0)
+            if not 0 < value < math.inf:
+                raise ValueError(f"{self.name}: {setting}={value} should be above 0.")
+        for setting in SHARES:
+            value = getattr(self, setting, 1.0)
+            if not 0 < value <= 1:
+                raise ValueError(f"{self.name}: {setting}={value} should be above 0 and at most 1.")
+        if not -SEEDS <= self.seed < SEEDS:
+            raise ValueError(f"{self.name}: seed={self.seed} should lie between -2^63 and 2^63.")
 
     def __call__(
         self,
@@ -105,8 +131,9 @@ class Attack(ABC):
         """As the call; what leaves the budget or [0, 1] is brought back by the caller."""
 
     def settings(self) -> dict[str, Any]:
-        """The name and every setting, for reports."""
-        return {"attack": self.name, **asdict(self)}
+        """The name, the revision if there was more than one, and every setting, for reports."""
+        revision = {"revision": self.revision} if self.revision > 1 else {}
+        return {"attack": self.name, **revision, **asdict(self)}
 
 
 class SingleBudgetAttack(Attack):

@@ -8,16 +8,21 @@ from torch import Tensor
 
 from birqa.attacks.base import Attack, Goal
 
+EDGE = 0.01
+"""How far from the ends of tanh black and white start; at the ends themselves no gradient would move them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CW(Attack):
     """Minimise |d|^2 + c relu(kappa - gain) in tanh space, then keep to each budget.
 
     After Carlini and Wagner (2017). The form for scores is ours: |d|^2 is the mean over samples, gain is how
-    far the score moved as wished, and kappa = 1, the whole range of a score, is never satisfied.
+    far the score moved as wished, and kappa = 1, the whole range of a score, is never satisfied. The
+    picture is its own plus what its tanh has changed by: so black and white start where tanh has a slope.
     """
 
     name: ClassVar[str] = "cw"
+    revision: ClassVar[int] = 2
 
     steps: int = 50
     learning_rate: float = 0.01
@@ -30,13 +35,17 @@ class CW(Attack):
     @torch.enable_grad()
     def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:
         clean = goal.value(dist)
-        # The tanh never reaches 0 and 1.
-        hidden = torch.atanh((2 * dist - 1) * (1 - 1e-6)).requires_grad_()
+        start = (2 * dist - 1) * (1 - EDGE)
+        hidden = torch.atanh(start).requires_grad_()
+
+        def pictures_of(hidden: Tensor) -> Tensor:
+            return (dist + 0.5 * (torch.tanh(hidden) - start)).clamp(0, 1)
+
         optimizer = torch.optim.Adam([hidden], lr=self.learning_rate)
         for _ in range(self.steps):
-            pictures = 0.5 * (torch.tanh(hidden) + 1)
+            pictures = pictures_of(hidden)
             missing = torch.relu(self.kappa - (goal(pictures) - clean))
             loss = (pictures - dist).square().mean((1, 2, 3)) + self.c * missing
             (hidden.grad,) = torch.autograd.grad(loss.sum(), hidden)
             optimizer.step()
-        return [0.5 * (torch.tanh(hidden.detach()) + 1)] * len(budgets)
+        return [pictures_of(hidden.detach())] * len(budgets)

@@ -28,6 +28,8 @@ from birqa.pyramid import MINIMUM_SIDE
 Way = Literal["up", "down"]
 RECORD = "attack.json"
 """In the folder of the attacked pictures: the settings, and what was done to each."""
+TABLE = "attack.csv"
+"""Beside it: what was done to each, up to date after every picture."""
 
 
 @dataclass(frozen=True)
@@ -155,43 +157,46 @@ def attack_folder(
     A run that was broken off goes on where it was, if its `settings` are the same; a picture whose files or
     direction are not those of that run is attacked again. A picture that cannot be attacked gives a sentence
     instead of an outcome, and the rest goes on. Raises ValueError, before any picture is attacked, where
-    `out` holds another run or a damaged one.
+    `out` holds another run, a damaged one, or pictures that are none of its own.
     """
     done = _read_record(out / RECORD, settings)
+    names = _names(pairs)
+    _spare_others([out / name for name in names if name not in done], pairs)
     out.mkdir(parents=True, exist_ok=True)
 
     def attack_one(pair: Pair, direction: Way, name: str) -> Outcome | str:
         file = out / name
         inputs = _digest(pair, direction)
-        known = done.pop(str(file), None)
+        known = done.pop(name, None)
         if known and known.inputs == inputs and file.exists():
-            done[str(file)] = known
-            return replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist))
+            done[name] = known
+            return replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist), attacked=str(file))
         try:
             outcome = attack_file(attack, target, pair, file, budget, direction)
         except (ValueError, OSError, MemoryError) as error:
             return str(error) or type(error).__name__
-        done[str(file)] = _Done(outcome, inputs)
+        done[name] = _Done(outcome, inputs)
         outcomes = [one.outcome.to_json() | {"inputs": one.inputs} for one in done.values()]
         with replacing(out / RECORD) as part:
             text = json.dumps({"settings": settings, "outcomes": outcomes}, indent=1)
             part.write_text(text + "\n", encoding="utf-8")
+        write_table(out / TABLE, [one.outcome for one in done.values()])
         return outcome
 
     # Lazily, but after the record was read, so that one that cannot be gone on from is told at once.
-    todo = zip(pairs, directions, _names(pairs), strict=True)
+    todo = zip(pairs, directions, names, strict=True)
     return ((pair, attack_one(pair, direction, name)) for pair, direction, name in todo)
 
 
 def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:
-    """What is done, by the attacked picture; nothing where there is no such file."""
+    """What is done, by the attacked picture's name; nothing where there is no such file."""
     if not file.exists():
         return {}
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         same = record["settings"] == json.loads(json.dumps(settings))
         outcomes = record["outcomes"] if same else []
-        done = {one["attacked"]: _Done(Outcome.from_json(one), one["inputs"]) for one in outcomes}
+        done = {Path(one["attacked"]).name: _Done(Outcome.from_json(one), one["inputs"]) for one in outcomes}
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ValueError(
             f"{file} is damaged or no record of an attack: delete it, or choose another folder."
@@ -199,6 +204,16 @@ def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:
     if not same:
         raise ValueError(f"{file.parent} holds an attack with other settings: choose another folder.")
     return done
+
+
+def _spare_others(files: Sequence[Path], pairs: Sequence[Pair]) -> None:
+    """Raises ValueError if one of the files, which are to be written, is there already."""
+    inputs = {path.resolve() for pair in pairs for path in (pair.ref, pair.dist)}
+    for file in files:
+        if file.resolve() in inputs:
+            raise ValueError(f"{file} is one of the pictures to be attacked: choose another folder.")
+        if file.exists():
+            raise ValueError(f"{file} is there already and of no earlier run: choose another folder.")
 
 
 def _digest(pair: Pair, direction: Way) -> str | None:

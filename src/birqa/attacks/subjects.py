@@ -1,5 +1,6 @@
 """Metrics under attack, ours and others': what is scored, and what an attacker may differentiate."""
 
+import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from birqa.attacks.base import Attack, Metric
 from birqa.features.maps import LbpMode
+from birqa.metric import require_device
 
 GRADIENTS: tuple[LbpMode, ...] = ("straight-through", "soft", "hard")
 """Forms of our own metrics, by what stands in for the gradient of the hard LBP; the first is the default."""
@@ -75,8 +77,9 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
     `birqa`, `birqa.kadid` or a folder: ours; `piq:vsi`, `pyiqa:topiq_fr`: those packages'; each with
     gradients. `python:package.module:name`: a callable on tensors as `birqa.attacks.Metric`, taken to be
     differentiable. Any other spec of `birqa.evaluation.peers` is a metric without gradients. Raises
-    ValueError or ImportError where there is no such metric.
+    ValueError or ImportError where there is no such metric or device.
     """
+    require_device(device)
     kind, colon, rest = str(spec).removeprefix("-").partition(":")
     if not colon or isinstance(spec, Path):
         return _own(str(spec), device)
@@ -90,7 +93,7 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
         from birqa.evaluation.peers import load_callable
 
         metric = _oriented(load_callable(rest), sign)
-        return Subject(str(spec), "", metric, {"plain": metric}, device=device)
+        return Subject(str(spec), _source_digest(rest), metric, {"plain": metric}, device=device)
     return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
 
 
@@ -107,10 +110,21 @@ def _own(name: str, device: str) -> Subject:
     )
 
 
+def _source_digest(path: str) -> str:
+    """Twelve digits of the module that "package.module:name" is in: kept results are those of its text."""
+    file = getattr(importlib.import_module(path.partition(":")[0]), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
+
+
 def _oriented(metric: Callable[[Tensor, Tensor], Any], sign: float) -> Metric:
     def score(dist: Tensor, ref: Tensor) -> Tensor:
-        scores: Tensor = sign * metric(dist, ref)
-        return scores.reshape(len(dist))
+        scores = metric(dist, ref)
+        if not isinstance(scores, Tensor) or scores.numel() != len(dist):
+            given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ValueError(
+                f"the metric gave {given} for {len(dist)} pictures: it should give a tensor, a score each."
+            )
+        return sign * scores.reshape(len(dist))
 
     return score
 

@@ -10,16 +10,27 @@ from birqa.attacks.trained import TrainedAttack
 
 
 class Pattern(nn.Module):
-    """A square pattern in [-1, 1] that is repeated over a picture."""
+    """A square pattern in [-1, 1] that is repeated over a picture.
 
-    def __init__(self, side: int) -> None:
+    In training, pictures that are smaller meet another part of it in every batch, so that all of it learns.
+    """
+
+    def __init__(self, side: int, seed: int) -> None:
         super().__init__()
         self.pattern = nn.Parameter(torch.zeros(1, 3, side, side))
+        self.places = torch.Generator().manual_seed(seed)
 
     def forward(self, dist: Tensor) -> Tensor:
         """(N, 3, H, W), the same for every picture."""
         side, (height, width) = self.pattern.shape[-1], dist.shape[-2:]
-        tiled = self.pattern.clamp(-1, 1).repeat(1, 1, -(-height // side), -(-width // side))
+        pattern = self.pattern.clamp(-1, 1)
+        if self.training:
+            top, left = (
+                int(torch.randint(side, (), generator=self.places)) if length < side else 0
+                for length in (height, width)
+            )
+            pattern = pattern.roll((-top, -left), (2, 3))
+        tiled = pattern.repeat(1, 1, -(-height // side), -(-width // side))
         return tiled[..., :height, :width].expand_as(dist)
 
 
@@ -32,10 +43,11 @@ class UAP(TrainedAttack):
     """
 
     name: ClassVar[str] = "uap"
+    revision: ClassVar[int] = 2
 
     side: int = 256
     # The pattern is in units of the budget, where 1e-3 of [0, 1] is some .03 at 8/255.
     learning_rate: float = 0.03
 
     def new_generator(self) -> nn.Module:
-        return Pattern(self.side)
+        return Pattern(self.side, self.seed)

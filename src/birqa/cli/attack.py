@@ -59,6 +59,7 @@ def command(
     from birqa.attacks import TrainedAttack, create_attack
     from birqa.attacks.base import check_budgets
     from birqa.attacks.files import (
+        TABLE,
         Outcome,
         Target,
         attack_file,
@@ -72,9 +73,11 @@ def command(
     from birqa.training.batches import unrated_batches
 
     require_torch()
-    chosen = create_attack(attack, **{**_settings(setting or []), "seed": seed, "eight_bit": True})
+    chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
     limit = _number(budget)
     check_budgets([limit])
+    if limit < 0.5 / 255:
+        print(f"birqa: a budget of {budget} is below half a grey level: nothing can change.", file=sys.stderr)
     pairs, unmatched = pair_inputs(ref, dist)
     for path in unmatched:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
@@ -91,6 +94,7 @@ def command(
             raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
         others = read_pairs_csv(train_pairs)
         for way in sorted(set(directions)):
+            print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
             batches = (
                 (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
                 for crops in unrated_batches(others, train_steps, seed=seed)
@@ -122,6 +126,7 @@ def command(
             continue
         outside = subject.outside(torch.tensor([outcome.before, outcome.after]))
         if outside:
+            failed = True
             print(f"birqa: {options.naming(pair.dist, outside)}", file=sys.stderr)
         outcomes.append(outcome)
         if not as_json:
@@ -130,8 +135,9 @@ def command(
     if as_json:
         records = [outcome.to_json() for outcome in outcomes]
         print(json.dumps({"settings": settings, "outcomes": records}, indent=1))
-    elif not one_picture:
-        write_table(out / "attack.csv", outcomes)
+    if not one_picture:
+        # Without what an earlier run did to other pictures.
+        write_table(out / TABLE, outcomes)
     raise typer.Exit(2 if failed else 0)
 
 
@@ -140,6 +146,9 @@ def _settings(texts: list[str]) -> dict[str, Any]:
     settings = {}
     for text in texts:
         name, _, value = text.partition("=")
+        if name in ("seed", "eight_bit"):
+            told = "--seed sets it" if name == "seed" else "what is saved is always 8-bit"
+            raise typer.BadParameter(f"--set {text}: {told}")
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -23,7 +23,11 @@ def command(
         str | None, typer.Option(help="What the card calls the data; default: their folder's name.")
     ] = None,
     protocol: Annotated[
-        Path | None, typer.Option(help="JSON with attacks, budgets and pictures; default: a usual set.")
+        Path | None,
+        typer.Option(
+            help="JSON with attacks, budgets and pictures; default: FGSM, PGD, C&W and AutoAttack, "
+            "shortened, on the middle 128x128 of 75 pairs."
+        ),
     ] = None,
     count: Annotated[
         int | None, typer.Option("--pairs", min=3, help="How many pairs to attack, in the protocol's place.")
@@ -58,14 +62,14 @@ def command(
     from birqa.pairing import read_pairs_csv
     from birqa.ratings import read_rated_pairs
     from birqa.robustness.card import make_card
-    from birqa.robustness.protocol import Protocol, load_protocol
+    from birqa.robustness.protocol import USUAL, load_protocol
     from birqa.robustness.purification import purified
     from birqa.robustness.subset import stratified
 
     require_torch()
     options.check_output(out, [data, protocol, train_pairs])
     options.check_output(cache, [data, protocol, train_pairs, out])
-    plan = load_protocol(protocol) if protocol else Protocol()
+    plan = load_protocol(protocol) if protocol else USUAL
     if count is not None:
         plan = replace(plan, pairs=count)
     pairs = read_rated_pairs(data)

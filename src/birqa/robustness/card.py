@@ -37,15 +37,18 @@ from birqa.robustness.transport import neural_domain
 from birqa.training.batches import unrated_batches
 
 FORMAT = 1
+EVERYTHING = "everything: weights and data"
+"""What attackers know who follow the best gradient there is."""
 BATCH = 16
 """Pictures that are attacked together."""
 # Of the sanity report: few pictures, and the ends of the usual budgets.
 SANITY_PICTURES = 4
 SANITY_BUDGETS = (2 / 255, 8 / 255)
+SANITY_QUERIES = 500
 
 Scores = NDArray[np.float64]
 Progress = Callable[[int, int], None]
-"""Called with the number of pictures that are done and that of all of them."""
+"""Called with the number of attacks on single pictures that are done, and that of all of them."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,10 @@ def make_card(
             raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
     kept = KeptResults[float](cache)
     subjects = [subject] if base is None else [subject, base]
+    steps = 2 * len(pairs) * len(protocol.attacks)
     measured = [
         _scores_under_attack(one, pairs, protocol, kept, None if one is base else form, train_pairs, report)
-        for one, report in zip(subjects, _shares(progress, len(pairs), len(subjects)), strict=True)
+        for one, report in zip(subjects, _shares(progress, steps, len(subjects)), strict=True)
     ]
     mos = np.array([pair.mos for pair in pairs])
     refs = [str(pair.ref) for pair in pairs]
@@ -97,7 +101,8 @@ def make_card(
     ]
     sanity = _sanity(subject, pairs, protocol)
     clean = measured[0].clean
-    outside = subject.outside(torch.from_numpy(clean))
+    every = np.concatenate([clean, *measured[0].after.values()])
+    outside = subject.outside(torch.from_numpy(every))
     return {
         "format": FORMAT,
         "metric": {"name": subject.name, "version": subject.version},
@@ -112,7 +117,7 @@ def make_card(
         },
         "threat_model": {
             "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",
-            "knowledge": "everything: weights and data",
+            "knowledge": EVERYTHING if form is None else f"weights and data; follows the {form} gradient",
             "differentiated": form or next(iter(subject.surrogates), "nothing"),
             "headline": protocol.headline,
         },
@@ -134,13 +139,13 @@ def make_card(
     }
 
 
-def _shares(progress: Progress | None, pairs: int, subjects: int) -> list[Progress]:
-    """One progress over several subjects."""
+def _shares(progress: Progress | None, steps: int, subjects: int) -> list[Progress]:
+    """One progress over several subjects, each of so many steps."""
 
     def share(first: int) -> Progress:
-        return lambda done, of: progress(first + done, pairs * subjects) if progress else None
+        return lambda done, of: progress(first + done, steps * subjects) if progress else None
 
-    return [share(index * pairs) for index in range(subjects)]
+    return [share(index * steps) for index in range(subjects)]
 
 
 def _scores_under_attack(
@@ -178,6 +183,7 @@ def _scores_under_attack(
         trained.add((attack.name, sign))
 
     clean: list[float] = []
+    done, steps = 0, 2 * len(pairs) * len(protocol.attacks)
     after: dict[tuple[str, int, float], list[float]] = {}
     for dist, ref, contents in _chunks(pairs, protocol.crop, subject.device):
         with torch.no_grad():
@@ -218,7 +224,8 @@ def _scores_under_attack(
                     after.setdefault((attack.name, sign, budget), []).extend(
                         cache.kept[key(content, attack, sign, budget)] for content in contents
                     )
-        progress(len(clean), len(pairs))
+                done += len(contents)
+                progress(done, steps)
     return Attacked(np.array(clean), {name: np.array(values) for name, values in after.items()})
 
 
@@ -331,8 +338,27 @@ def _with_interval(
 
 
 def _sanity(subject: Subject, pairs: Sequence[RatedPair], protocol: Protocol) -> dict[str, Any]:
-    chosen = [pairs[index] for index in np.linspace(0, len(pairs) - 1, SANITY_PICTURES).astype(int)]
-    dist, ref, _ = next(_chunks(chosen, protocol.crop, subject.device))
+    dist, ref = _changed_pictures(pairs, protocol.crop)
+    dist, ref = dist.to(subject.device), ref.to(subject.device)
     attacks = {form: create_attack("pgd") for form in subject.surrogates}
-    square = create_attack("square", queries=200)
-    return check(subject.metric, subject.surrogates, attacks, square, dist, ref, SANITY_BUDGETS).to_dict()
+    square = create_attack("square", queries=SANITY_QUERIES)
+    report = check(subject.metric, subject.surrogates, attacks, square, dist, ref, SANITY_BUDGETS).to_dict()
+    return report | {"pictures": len(dist)}
+
+
+def _changed_pictures(pairs: Sequence[RatedPair], crop: int) -> tuple[Tensor, Tensor]:
+    """A few (dist, ref) of one size, spread over the pairs. Pictures that equal their reference are left out
+    where there are others: a metric at its best has no slope."""
+    spread = np.linspace(0, len(pairs) - 1, SANITY_PICTURES).astype(int).tolist()
+    order = [*dict.fromkeys(spread), *(index for index in range(len(pairs)) if index not in spread)]
+    chosen: list[tuple[Tensor, Tensor]] = []
+    for index in order:
+        dist, ref = (to_tensor(image) for image in load_middle(pairs[index], crop))
+        if not torch.equal(dist, ref) and (not chosen or dist.shape == chosen[0][0].shape):
+            chosen.append((dist, ref))
+        if len(chosen) == SANITY_PICTURES:
+            break
+    if not chosen:
+        chosen = [(to_tensor(one), to_tensor(other)) for one, other in [load_middle(pairs[0], crop)]]
+    first, second = zip(*chosen, strict=True)
+    return torch.cat(first), torch.cat(second)

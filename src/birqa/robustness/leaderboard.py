@@ -32,7 +32,8 @@ def comparable(cards: Sequence[Card]) -> list[list[Card]]:
     """Cards in groups that were measured in the same way on the same pairs, the largest group first."""
     groups: dict[str, list[Card]] = {}
     for card in cards:
-        groups.setdefault(json.dumps([card["data"], card["protocol"]]), []).append(card)
+        alike = [card["data"], card["protocol"], card["threat_model"]["knowledge"]]
+        groups.setdefault(json.dumps(alike), []).append(card)
     return sorted(groups.values(), key=len, reverse=True)
 
 
@@ -42,11 +43,11 @@ def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
     lines = [
         "# Robustness",
         "",
-        "Made from robustness cards by `birqa leaderboard`, never edited. Every attack knows all of the "
-        "metric it attacks, and is made on that metric anew. Bidirectional: pictures rated above the mean "
-        "are pushed down, the others up. 2AFC: of two pictures of one reference, the better rated is pushed "
-        "down and the other up; the share still ordered rightly. IR-Score (ours): 1 - the change of scores "
-        "integrated over the budgets, as a share of that of the base, on the scale of the ratings. "
+        "Made from robustness cards by `birqa leaderboard`, never edited. Every attack is made anew on the "
+        "metric it attacks, of which it knows what the table says. Bidirectional: pictures rated above the "
+        "mean are pushed down, the others up. 2AFC: of two pictures of one reference, the better rated is "
+        "pushed down and the other up; the share still ordered rightly. IR-Score (ours): 1 - the change of "
+        "scores integrated over the budgets, as a share of that of the base, on the scale of the ratings. "
         "Intervals: 95 %, bootstrap over references. These are measurements against these attacks, made with "
         "the settings below each table, which are weaker than their authors' where that took too long; they "
         "are not bounds on others.",
@@ -77,7 +78,8 @@ def _group(cards: Sequence[Card]) -> list[str]:
     lines = [
         f"## {data['name']}: {data['pairs']} pairs of {data['references']} references, {shape}",
         "",
-        f"Attacked by {', '.join(attacks)} within {budgets}/255. Best worst case first. SROCC under "
+        f"Attacked by {', '.join(attacks)} within {budgets}/255. The attacker knows "
+        f"{first['threat_model']['knowledge']}. Best worst case first. SROCC under "
         f"bidirectional attack, budget {headline:g}/255.",
         "",
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
@@ -89,7 +91,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         "",
         *_table(["metric", *attacks], ["---:"] * len(attacks), [
             [_name(card)]
-            + [f"{at_headline(attack)['up']['relative_gain']:+.3f}" for attack in card["attacks"]]
+            + [_gain(at_headline(attack)["up"]) for attack in card["attacks"]]
             for card in ordered
         ]),
     ]  # fmt: skip
@@ -122,8 +124,8 @@ def _group(cards: Sequence[Card]) -> list[str]:
         )
     lines.append("")
     lines += [
-        "Sanity, on four pictures: exact zeros in each form of the gradient, and the mean gain upwards at "
-        "the largest budget tried, by what the attacker followed.",
+        f"Sanity, on {first['sanity'].get('pictures', 4)} pictures: exact zeros in each form of the "
+        "gradient, and the mean gain upwards at the largest budget tried, by what the attacker followed.",
         "",
     ]
     for card in ordered:
@@ -172,6 +174,11 @@ def _with_range(record: Card, name: str) -> str:
         return ""
     low, high = record[f"{name}_interval"]
     return f"{record[name]:.3f} ({low:.2f} .. {high:.2f})"
+
+
+def _gain(record: Card) -> str:
+    low, high = record.get("relative_gain_interval", (None, None))
+    return f"{record['relative_gain']:+.3f}" + ("" if low is None else f" ({low:+.2f} .. {high:+.2f})")
 
 
 def _curve(card: Card, attack: Card) -> list[tuple[float, float, list[float]]]:

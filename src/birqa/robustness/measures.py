@@ -31,7 +31,8 @@ class UnderAttack:
     """Mean change of the score in the direction of the attack."""
     gain_interval: Interval
     relative_gain: float
-    """The gain as a share of the range of the clean scores."""
+    """The gain as a share of the range of the clean scores, which is taken as it is in the interval too."""
+    relative_gain_interval: Interval
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,13 +55,16 @@ def measure(
     moved = np.asarray(sign, np.float64) * (attacked - clean)
     spread = float(np.ptp(clean))
     drawn = resample_references(refs, resamples, seed)
+    gains = bootstrap_interval([float(moved[picked].mean()) for picked in drawn])
+    nowhere = float("nan")
     return UnderAttack(
         len(moved),
         correlate(attacked.tolist(), ratings.tolist()).srocc,
         bootstrap_interval([spearman(attacked[picked], ratings[picked]) for picked in drawn]),
         float(moved.mean()),
-        bootstrap_interval([float(moved[picked].mean()) for picked in drawn]),
-        float(moved.mean() / spread) if spread else float("nan"),
+        gains,
+        float(moved.mean() / spread) if spread else nowhere,
+        (gains[0] / spread, gains[1] / spread) if spread else (nowhere, nowhere),
     )
 
 
