@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 DEMO := .venv-demo
 DEV := .venv
 
-.PHONY: demo test lint results weights blind robustness purified defences certificates clean
+.PHONY: demo test lint results weights blind robustness purified defences certificates everything clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/birqa score --pairs examples/pairs.csv
@@ -34,6 +34,10 @@ $(SETS)/tid2013/meta.csv: | $(DEV)/ready
 $(SETS)/kadid-test/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split test --limit 20 \
 		--ratings $(DATA)/ratings/kadid10k.csv -o $(@D)
+
+$(SETS)/kadid-test-all/meta.csv: | $(DEV)/ready
+	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split test \
+		--ratings $(DATA)/ratings/kadid10k.csv --format bmp -o $(@D)
 
 $(SETS)/kadid-train/meta.csv: | $(DEV)/ready
 	$(DEV)/bin/birqa data kadid $(DATA)/refs384 --manifest $(DATA)/refs384/manifest.csv --split train \
@@ -73,11 +77,15 @@ WEIGHTS := $(wildcard src/birqa/weights/*/*)
 
 # Beside peers where pictures have ratings of their own, not just the mean of their type and level.
 benchmarks/results/%.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
-	$(DEV)/bin/birqa eval $< $(if $(filter kadid-test,$*),,$(PEERS:%=--peer %)) --cache $(SETS)/$*/peers.jsonl --json > $@.part
+	$(DEV)/bin/birqa eval $< $(if $(filter kadid-test%,$*),,$(PEERS:%=--peer %)) --cache $(SETS)/$*/peers.jsonl --json > $@.part
 	mv $@.part $@
 
 benchmarks/results/%-hardened.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/birqa eval $< --peer birqa.kadid-aat --json > $@.part
+	mv $@.part $@
+
+benchmarks/results/%-lite.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/birqa eval $< --peer birqa.lite --json > $@.part
 	mv $@.part $@
 
 benchmarks/results/%-tid.json: $(SETS)/%/meta.csv $(WEIGHTS) | $(DEV)/ready
@@ -114,11 +122,18 @@ benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-dat
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
-results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid) $(foreach set,tid2013-exact tid2013 kadid-test,benchmarks/results/$(set).json)
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid tid2013-lite kadid-test-lite) $(foreach set,tid2013-exact tid2013 kadid-test kadid-test-all,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
 	$(DEV)/bin/python benchmarks/report.py
+
+# The whole results page from nothing but the weights: a day on two cores.
+everything: benchmarks/results/seeds.json benchmarks/results/same-database.json
+	$(MAKE) robustness purified defences
+	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
+		--out benchmarks/results/audit.json --picture docs/audit.png --detector build/audit.json
+	$(MAKE) certificates results
 
 CARDS := benchmarks/results/robustness
 # The strong attacks on the first set, those of a minute on the second.
@@ -164,6 +179,12 @@ weights: $(DEV)/ready $(SETS)/train.csv
 		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 4 -o runs/birqa.kadid
 	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
 	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
+
+	# The same on pictures reduced to a quarter.
+	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.lite.json \
+		--card recipes/birqa.lite.card.json --name birqa.lite --version 1 -o runs/birqa.lite
+	$(DEV)/bin/birqa calibrate runs/birqa.lite/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
+	rm -rf src/birqa/weights/birqa.lite && cp -r runs/birqa.lite/model src/birqa/weights/birqa.lite
 
 	# Trained on TID2013 as well.
 	$(MAKE) $(SETS)/train-tid.csv

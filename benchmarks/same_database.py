@@ -3,8 +3,8 @@
     python benchmarks/same_database.py build/sets/tid2013/meta.csv --recipe recipes/same-database.json \
         --runs runs/same-database --out benchmarks/results/same-database.json
 
-Each split starts from shipped weights that never saw the set, trains on 60 % of the references, keeps the
-step that is best on 20 % and is tested once on the other 20 %. A finished split is kept, and a broken one
+Each split starts from shipped weights that never saw the set, trains on 60 % of the references, is watched on
+20 % and tested once, after the last step, on the other 20 %. A finished split is kept, and a broken one
 goes on where it was: run it again.
 """
 

@@ -30,6 +30,12 @@ def birqa_onnx(threads: int) -> Score:
     return birqa.create_metric("birqa", engine="onnx", threads=threads)
 
 
+def lite_onnx(threads: int) -> Score:
+    import birqa
+
+    return birqa.create_metric("birqa.lite", engine="onnx", threads=threads)
+
+
 def birqa_torch(threads: int) -> Score:
     import birqa
 
@@ -94,6 +100,7 @@ def ms_ssim(threads: int) -> Score:
 
 METRICS: dict[str, Callable[[int], Score]] = {
     "birqa (onnx)": birqa_onnx,
+    "birqa.lite (onnx)": lite_onnx,
     "birqa (torch)": birqa_torch,
     PEER: lpips_alexnet,
     "SSIM (torchmetrics)": ssim,
