@@ -6,7 +6,7 @@ the smoothed score the gradient is averaged over noise (expectation over transfo
 as in PGD: after each, the r^2 samples with the largest sum are changed. The attacked picture's smoothed score
 is drawn anew, with another seed, and must lie inside the certificate of the clean one.
 
-    python benchmarks/certified_attack.py build/sets/clive.csv --radius 0.25 --out FILE
+    python benchmarks/certified_attack.py build/sets/clive.csv --at 0.12:0.25 0.25:0.5 --out FILE
 """
 
 import argparse
@@ -57,24 +57,10 @@ def attack(picture: np.ndarray, gradient: Any, radius: float, steps: int) -> np.
     return attacked
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
-    parser.add_argument("--metric", default=CERTIFIED)
-    parser.add_argument("--denoiser", default=DENOISER)
-    parser.add_argument("--plain", default="blind", help="the metric that nothing protects")
-    parser.add_argument("--sigma", type=float, default=0.12)
-    parser.add_argument("--radius", type=float, default=0.25)
-    parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--confidence", type=float, default=0.999)
-    parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--crop", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--expectation", type=int, default=16, help="draws that a gradient is averaged over")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-
+def attack_all(options: argparse.Namespace, sigma: float, radius: float) -> dict[str, Any]:
+    """Every picture up and down: certificates at `sigma`, perturbations within `radius`."""
     subject = create_subject(options.metric, options.denoiser)
+    subject_plain = create_subject(options.plain, "none")
     metric, plain_metric = (
         load_single(find_model(name, "no-reference")) for name in (options.metric, options.plain)
     )
@@ -83,7 +69,7 @@ def main() -> None:
         clean = load_single(find_model(options.denoiser, "denoiser"))
     test = [one for one in read_rated_pictures(options.data) if one.split == "test"]
     chosen = np.random.default_rng(1).permutation(len(test))[: options.pictures]
-    ranks = find_ranks(options.samples, options.sigma, options.radius, 1 - options.confidence)
+    ranks = find_ranks(options.samples, sigma, radius, 1 - options.confidence)
     drawer = np.random.default_rng(2)
 
     def plain(sign: float) -> Any:
@@ -97,7 +83,7 @@ def main() -> None:
         def gradient(planes: torch.Tensor) -> torch.Tensor:
             planes = planes.requires_grad_()
             shape = (options.expectation, *planes.shape[1:])
-            noise = torch.from_numpy(drawer.standard_normal(shape, dtype=np.float32)) * options.sigma
+            noise = torch.from_numpy(drawer.standard_normal(shape, dtype=np.float32)) * sigma
             return torch.autograd.grad(sign * metric(clean(planes + noise)).mean(), planes)[0]
 
         return gradient
@@ -106,25 +92,23 @@ def main() -> None:
         return float(subject_plain.score(picture.transpose(2, 0, 1)[None].astype(np.float32) / 255)[0])
 
     def draws(picture: np.ndarray, seed: int) -> np.ndarray:
-        noise = Noise("discrete", options.sigma, seed)
         return score_draws(
             subject.score,
             picture,
-            noise,
+            Noise("discrete", sigma, seed),
             range(options.samples),
             memory=2**27,
             bytes_per_pixel=subject.bytes_per_pixel,
         )
 
-    subject_plain = create_subject(options.plain, "none")
     trials = []
     for number, index in enumerate(sorted(chosen), 1):
         picture = middle(load_image(test[index].image), options.crop)
         certified = draws(picture, seed=10)
         low, high = ranks.interval(certified)
         for direction, sign in (("up", 1.0), ("down", -1.0)):
-            one = attack(picture, smoothed(sign), options.radius, options.steps)
-            other = attack(picture, plain(sign), options.radius, options.steps)
+            one = attack(picture, smoothed(sign), radius, options.steps)
+            other = attack(picture, plain(sign), radius, options.steps)
             trials.append(
                 {
                     "image": test[index].image.name,
@@ -145,9 +129,9 @@ def main() -> None:
             for one in trials
         ]
     )
-    record = {
-        "command": "python benchmarks/certified_attack.py " + " ".join(sys.argv[1:]),
-        "settings": {name: value for name, value in vars(options).items() if name not in ("data", "out")},
+    return {
+        "sigma": sigma,
+        "radius": radius,
         "inside": sum(one["low"] <= one["smoothed_attacked"] <= one["high"] for one in trials),
         "plain_moved_further_than_certified": int((moved > room).sum()),
         "mean_move_smoothed": float(np.mean([abs(t["smoothed_attacked"] - t["smoothed"]) for t in trials])),
@@ -155,9 +139,35 @@ def main() -> None:
         "mean_room": float(room.mean()),
         "trials": trials,
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
+    parser.add_argument("--metric", default=CERTIFIED)
+    parser.add_argument("--denoiser", default=DENOISER)
+    parser.add_argument("--plain", default="blind", help="the metric that nothing protects")
+    parser.add_argument("--at", nargs="+", default=["0.12:0.25", "0.25:0.5"], metavar="SIGMA:RADIUS")
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--confidence", type=float, default=0.999)
+    parser.add_argument("--pictures", type=int, default=8)
+    parser.add_argument("--crop", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--expectation", type=int, default=16, help="draws that a gradient is averaged over")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    runs = [attack_all(options, *map(float, at.split(":"))) for at in options.at]
+    record = {
+        "command": "python benchmarks/certified_attack.py " + " ".join(sys.argv[1:]),
+        "settings": {
+            name: value for name, value in vars(options).items() if name not in ("data", "out", "at")
+        },
+        "runs": runs,
+    }
     with replacing(options.out) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({name: value for name, value in record.items() if name != "trials"}, indent=1))
+    for run in runs:
+        print(json.dumps({name: value for name, value in run.items() if name != "trials"}, indent=1))
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ DATA = {
     ),
     "kadid-test": (
         "KADID-10k distortions and mean ratings on held-out photographs",
-        "All 25 types x 5 levels on 20 of the 76 test photographs, all of CID22, as most training photographs "
-        "are. Each label is the mean human rating of its (type, level) cell, not of the picture: the 125 "
-        "labels are among those trained on, only the photographs are new.",
+        "All 25 types x 5 levels on 20 of the 76 test photographs, all of CID22, as most training "
+        "photographs are. Each label is the mean human rating of its (type, level) cell, not of the "
+        "picture: the 125 labels are among those trained on, only the photographs are new.",
     ),
     "kadid-test-all": (
         "The same on all test photographs",

@@ -5,10 +5,10 @@
 #   recipes/on_gpu.sh pack DATA     here: photographs, ratings and packages that it lacks, in .gpu/1 and .gpu/2
 #   recipes/on_gpu.sh unpack        there, in a first call that carries .gpu/1
 #   recipes/on_gpu.sh unpack        there, in a second call that carries .gpu/2, then in the same call
-#   recipes/on_gpu.sh train OUT [options of birqa train]
+#   recipes/on_gpu.sh train OUT [options of birqa train], or cards OUT
 #
 # `train` makes the training pictures on all cores (a few minutes on 16), trains both and leaves models and curves
-# in OUT. What it did stays in runs/, where a broken training goes on.
+# in OUT. What it did stays in runs/, where a broken training goes on. `cards OUT` attacks the shipped weights there.
 set -eu
 cd "$(dirname "$0")/.."
 there=${BIRQA_THERE:-/tmp/birqa}
@@ -61,6 +61,20 @@ train() {
     done
     for name in birqa.kadid birqa.kadid-aat-1 birqa.kadid-aat-2; do
         tar -czf "$out/$name.tar.gz" -C "runs/$name" model curves.csv
+    done
+}
+
+# Cards of the shipped weights by attacks near their authors' settings, on whole pictures.
+cards() {
+    out=$1
+    shift
+    environment
+    sets=build/sets
+    make -j 4 DEV="$there/env" DATA="$there/data" $sets/kadid-test-all/meta.csv $sets/kadid-train/meta.csv
+    for name in birqa.kadid birqa.kadid-aat; do
+        "$there/env/bin/birqa" robustness $name --base birqa.kadid --data $sets/kadid-test-all/meta.csv \
+            --protocol recipes/robustness-full.json --train-pairs $sets/kadid-train/meta.csv \
+            --cache runs/robustness-full.jsonl --device cuda -o "$out/$name.json" "$@"
     done
 }
 

@@ -45,6 +45,33 @@ def test_widths_that_are_not_multiples_of_8_are_refused(widths):
         BiRQAConfig(widths=widths)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"head_width": -2}, "head_width=-2 must be a whole number of at least 1"),
+        ({"head_hidden": 0}, "head_hidden=0 must be a whole number of at least 1"),
+        ({"patch": 0}, "patch=0 must be a whole number of at least 1"),
+        ({"squeeze": 2.5}, "squeeze=2.5 must be a whole number of at least 1"),
+        ({"shrink": True}, "shrink=True must be a whole number of at least 1"),
+        ({"gem_powers": []}, r"gem_powers=\(\) must be two numbers above 0"),
+        ({"gem_powers": [1, "6"]}, r"gem_powers=\(1, '6'\) must be two numbers above 0"),
+        ({"gem_powers": [0, 6]}, r"gem_powers=\(0, 6\) must be two numbers above 0"),
+        ({"gem_powers": 6}, "gem_powers=6 must be a list of numbers"),
+        ({"widths": 32}, "widths=32 must be a list of numbers"),
+        ({"widths": ["8", 8], "blocks": [1, 1]}, r"widths=\('8', 8\) must be multiples of 8"),
+        ({"blocks": [1, 1, 1, -1]}, r"blocks=\(1, 1, 1, -1\) must be whole numbers of at least 0"),
+        ({"reliability_bound": 0}, "reliability_bound=0 must be a number above 0"),
+        ({"lbp_temperature": float("inf")}, "lbp_temperature=inf must be a number above 0"),
+        ({"lbp": "softer"}, "lbp='softer' must be hard, soft or straight-through"),
+        ({"feature_floor": "low"}, "feature_floor='low' should be at least 0 and below 1"),
+        ({"csram": 1}, "csram=1 must be true or false"),
+    ],
+)
+def test_values_that_no_network_can_have_are_refused_in_one_sentence(values, message):
+    with pytest.raises(ValueError, match=f"^{message}.$"):
+        BiRQAConfig.from_dict(values)
+
+
 @pytest.mark.parametrize("floor", [-0.01, 1.0])
 def test_a_feature_floor_outside_the_range_of_luma_is_refused(floor):
     with pytest.raises(ValueError, match="feature_floor"):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from birqa.pairing import Pair
 from birqa.ratings import RatedPair
-from birqa.training.batches import BatchSampler
+from birqa.training.batches import BatchSampler, unrated_batches
 
 HEIGHT, WIDTH, CROP = 61, 76, 32
 COLUMN, ROW, IDENTITY = range(3)
@@ -129,6 +130,43 @@ def test_pictures_that_cannot_be_cropped_are_refused_by_name(tmp_path, ref, dist
     pictures = [np.zeros((*size, 3), np.uint8) for size in (ref, dist)]
     with pytest.raises(ValueError, match=r"the_dist\.png"):
         one_pair(tmp_path, *pictures)(0)
+
+
+def small_pairs(tmp_path, *sizes):
+    pairs = []
+    for width, height in sizes:
+        path = tmp_path / f"{width}x{height}.png"
+        Image.new("RGB", (width, height)).save(path)
+        pairs.append(Pair(path, path))
+    return pairs
+
+
+def test_a_picture_smaller_than_a_crop_that_nobody_can_set_is_told_the_least_side(tmp_path):
+    (small,) = small_pairs(tmp_path, (300, 200))
+    with pytest.raises(
+        ValueError,
+        match=r"300x200\.png is 300x200, but training pictures must be at least 224 pixels a side\.$",
+    ):
+        next(unrated_batches([small], 1))
+
+
+def test_a_picture_that_does_not_suit_the_crop_of_a_protocol_is_told_where_it_is_set(tmp_path):
+    pairs = small_pairs(tmp_path, (40, 36), (48, 36))
+    with pytest.raises(
+        ValueError, match=r"smaller than the crop of 48: lower `train_crop` in the protocol\.$"
+    ):
+        next(unrated_batches(pairs, 1, crop=48))
+    with pytest.raises(ValueError, match=r"40x36 and 48x36: set `train_crop` in the protocol\.$"):
+        next(unrated_batches(pairs, 1, crop=0))
+    recipe = BatchSampler([RatedPair(one.ref, one.dist, 1, "train") for one in pairs], 2, 2, 48, 0)
+    with pytest.raises(ValueError, match=r"lower `crop` in the recipe \(or --crop\)\.$"):
+        recipe(0)
+
+
+def test_missing_pictures_of_unrated_pairs_are_told_before_any_is_drawn(tmp_path):
+    (there,) = small_pairs(tmp_path, (40, 36))
+    with pytest.raises(ValueError, match=r"^1 pictures do not exist, e\.g\. .*gone\.png"):
+        unrated_batches([there, Pair(there.ref, tmp_path / "gone.png")], 1)
 
 
 def test_16_bit_grey_pictures_keep_their_brightness(tmp_path):

@@ -248,6 +248,12 @@ def test_pictures_that_nothing_can_be_learned_from_are_refused(run, rated, tmp_p
         fit_blind(NETWORK, run.average, small)
 
 
+def test_missing_pictures_are_counted_before_any_is_read(damaged, tmp_path):
+    gone = tmp_path / "gone.png"
+    with pytest.raises(ValueError, match=rf"^1 pictures do not exist, e\.g\. {gone}: check the table"):
+        pretrain(NETWORK, TRAINING, SCHEDULE, [*damaged, replace(damaged[0], dist=gone)], tmp_path)
+
+
 def test_a_run_does_not_go_on_with_other_labels(damaged, tmp_path):
     pretrain(NETWORK, TRAINING, SCHEDULE, damaged, tmp_path).run(until=1)
     changed = [replace(damaged[0], mos=0.123), *damaged[1:]]

@@ -1,5 +1,6 @@
 """Adversarial training: what is attacked, with which labels, and the bound measured as it trains."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -135,11 +136,35 @@ def test_every_defence_trains_and_resumes_exactly(pairs, tmp_path, kind):
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     for entry in whole.log:
-        assert ("bound" in entry) == (kind == "AAT")
+        assert ("bound" in entry) == ("widened" in entry) == (kind == "AAT")
         if kind == "AAT":
             assert entry["beyond_bound"] == 0
             assert entry["worst"] <= entry["bound"]
             assert entry["eps"] > 0
+
+
+def test_the_log_tells_how_much_bands_were_widened_on_the_scale_of_scores(pairs, tmp_path):
+    defence = replace(CONFIG.defence, band=0.1)
+    run = _trainer(pairs, tmp_path, replace(CONFIG, identity_mos=0.95, defence=defence))
+    run.run()
+    for entry, steps in zip(run.log, [(0, 1), (2, 3)], strict=True):
+        widths = [np.ptp(run.sampler(step).mos) / 0.95 - 0.1 for step in steps]
+        assert min(widths) > 0
+        assert entry["widened"] == pytest.approx(np.mean(widths), abs=1e-6)
+    with (tmp_path / "curves.csv").open() as file:
+        assert [float(row["widened"]) for row in csv.DictReader(file)] == [x["widened"] for x in run.log]
+
+
+def test_a_run_from_before_widths_were_logged_goes_on(pairs, tmp_path):
+    run = _trainer(pairs, tmp_path, CONFIG)
+    run.run(until=2)
+    del run.log[0]["widened"]
+    run.save_checkpoint()
+    _trainer(pairs, tmp_path, CONFIG).run()
+    with (tmp_path / "curves.csv").open() as file:
+        first, second = csv.DictReader(file)
+    assert first["widened"] == ""
+    assert float(second["widened"]) >= 0
 
 
 def test_a_recipe_names_the_defence(tmp_path):

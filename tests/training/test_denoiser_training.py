@@ -214,6 +214,8 @@ def test_pictures_that_do_not_suit_are_refused(pictures, tmp_path):
         training([], tmp_path)
     with pytest.raises(ValueError, match=r"1 ratings are outside 0\.\.1, for example 63\.2"):
         training([*pictures, replace(pictures[0], mos=63.2)], tmp_path)
+    with pytest.raises(ValueError, match=r"1 pictures do not exist, e\.g\. .*gone\.png"):
+        training([*pictures, replace(pictures[0], image=tmp_path / "gone.png")], tmp_path)
     Image.fromarray(np.zeros((64, 80), np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(ValueError, match=r"deep\.png is not an 8-bit picture"):
         training([RatedPicture(tmp_path / "deep.png", 0.5, "train")], tmp_path)

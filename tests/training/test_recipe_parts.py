@@ -92,9 +92,13 @@ def test_a_card_is_any_object(write):
     ("content", "message"),
     [
         ({"training": {"batch": 0}}, "batch=0 should be at least 1"),
-        ({"schedule": {"learning_rate": -1e-3}}, "learning_rate=-0.001 should be at least 0"),
+        ({"schedule": {"learning_rate": -1e-3}}, "learning_rate=-0.001 should be above 0"),
         ({"schedule": {"warmup": -1}}, "warmup=-1 should be at least 0"),
-        ({"schedule": {"gradient_clip": float("nan")}}, "gradient_clip=nan should be at least 0"),
+        ({"schedule": {"gradient_clip": float("nan")}}, "gradient_clip=nan should be above 0"),
+        ({"schedule": {"gradient_clip": 0}}, "gradient_clip=0 should be above 0"),
+        ({"schedule": {"seed": -1}}, "seed=-1 should be at least 0"),
+        ({"schedule": {"threads": -1}}, "threads=-1 should be at least 0"),
+        ({"schedule": {"threads": "two"}}, "threads='two' should be a whole number or null"),
         ({"schedule": {"average_decay": 1.0}}, "average_decay=1.0 should be from 0 to below 1"),
     ],
 )

@@ -1,7 +1,10 @@
 import csv
+import hashlib
 import json
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from safetensors import safe_open
 from scipy.stats import pearsonr, spearmanr
 
 import birqa.training.fit
+from birqa.files import replacing
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
 from birqa.registry import find_model
@@ -19,6 +23,7 @@ from birqa.training.descent import learning_rate
 from birqa.training.fit import Trainer, start_from
 from birqa.training.losses import regression_loss
 
+RECIPES = Path(__file__).parents[2] / "recipes"
 NETWORK = BiRQAConfig(widths=(8, 16), blocks=(1, 1), head_width=8, head_hidden=8)
 CONFIG = TrainingConfig(
     network=NETWORK,
@@ -138,7 +143,53 @@ def test_the_seed_alone_decides_the_first_weights(pairs, tmp_path):
     assert not torch.equal(weights(1, "a"), weights(2, "c"))
 
 
+def test_a_changed_weight_of_a_pair_is_other_data(pairs, tmp_path):
+    weighted = [replace(pair, weight=2.0) if pair.ref == pairs[0].ref else pair for pair in pairs]
+    trainer(weighted, tmp_path).run(until=1)
+    assert trainer(weighted, tmp_path).step == 1
+    other = [replace(pair, weight=3.0) if pair.ref == pairs[0].ref else pair for pair in pairs]
+    for changed in (pairs, other):
+        with pytest.raises(ValueError, match="was written with another set of training pairs"):
+            trainer(changed, tmp_path)
+
+
+def test_pairs_of_equal_weight_have_the_digest_they_always_had(pairs, tmp_path):
+    train = [pair for pair in pairs if pair.split == "train"]
+    rows = "".join(f"{pair.ref.name} {pair.dist.name} {pair.mos}\n" for pair in train)
+    assert trainer(pairs, tmp_path).pairs_digest == hashlib.sha256(rows.encode()).hexdigest()
+
+
 # Checkpoints
+
+
+@pytest.mark.parametrize("left", [0, 200])
+def test_a_checkpoint_that_is_cut_off_is_told_with_the_way_out(pairs, tmp_path, left):
+    run = trainer(pairs, tmp_path)
+    run.run(until=1)
+    os.truncate(run.checkpoint, left)
+    with pytest.raises(
+        ValueError, match=r"checkpoint\.safetensors is .*cut off.*: delete its folder"
+    ) as caught:
+        trainer(pairs, tmp_path)
+    assert str(run.checkpoint) in str(caught.value)
+
+
+def test_best_weights_that_are_cut_off_are_told_with_the_way_out(pairs, tmp_path):
+    run = trainer(pairs, tmp_path)
+    run.best_weights.write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"best\.safetensors is empty, cut off or damaged: delete its folder"
+    ):
+        run.result()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "weights"
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
+    with replacing(path) as part:
+        part.write_bytes(b"new")
+    assert synced == [(path.stat().st_ino, False)]
 
 
 RUN_FOLDER = {
@@ -351,6 +402,22 @@ def test_references_shared_by_training_and_validation_are_refused(pairs, tmp_pat
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
+def test_a_reference_that_is_named_in_two_ways_is_shared_all_the_same(pairs, tmp_path):
+    train = [pair for pair in pairs if pair.split == "train"]
+    ref = train[0].ref
+    detour = ref.parent / ".." / ref.parent.name / ref.name
+    with pytest.raises(ValueError, match="1 references are in both"):
+        Trainer(CONFIG, train, [replace(train[0], ref=detour, split="validation")], tmp_path)
+
+
+def test_missing_pictures_are_counted_before_training(pairs, tmp_path):
+    gone = [replace(pair, dist=tmp_path / f"gone-{pair.dist.name}") for pair in pairs[:2]]
+    with pytest.raises(
+        ValueError, match=r"^2 pictures do not exist, e\.g\. .*gone-0-0\.png: check the table"
+    ):
+        trainer([*pairs, *gone], tmp_path)
+
+
 def test_validation_correlates_the_averaged_model_with_the_ratings(unbroken, pairs):
     model = BiRQA(NETWORK)
     model.load_state_dict(unbroken.average.state_dict())
@@ -376,6 +443,56 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
     assert load_recipe(path) == CONFIG
     assert load_recipe(path, steps=9, seed=None) == replace(CONFIG, steps=9)
     assert load_recipe(None, crop=64) == TrainingConfig(crop=64)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"average_decay": 1.5}, "average_decay=1.5 should be from 0 to below 1"),
+        ({"average_decay": -3}, "average_decay=-3 should be from 0 to below 1"),
+        ({"border": 5}, "border=5 should be from 0 to 1"),
+        ({"border": -1}, "border=-1 should be from 0 to 1"),
+        ({"validation_pairs": -5}, "validation_pairs=-5 should be at least 0"),
+        ({"batch": 1}, "batch=1 should be at least 2"),
+        ({"gradient_clip": 0}, "gradient_clip=0 should be above 0"),
+        ({"learning_rate": 0}, "learning_rate=0 should be above 0"),
+        ({"identity_mos": 0}, "identity_mos=0 should be above 0"),
+        ({"threads": -1}, "threads=-1 should be at least 0"),
+        ({"threads": 1.5}, "threads=1.5 should be a whole number or null"),
+        ({"seed": -1}, "seed=-1 should be at least 0"),
+        ({"seed": 2**64}, r"seed=18446744073709551616 should be below 2\*\*64"),
+        ({"steps": 2.5}, "steps=2.5 should be a whole number"),
+        ({"steps": None}, "steps=None should be a whole number"),
+        ({"crop": True}, "crop=True should be a whole number"),
+        ({"alpha": "1"}, "alpha='1' should be a number"),
+        ({"start": 3}, "start=3 should be text"),
+        ({"defence": {"budget": "a"}}, "defence budget='a' should be a number"),
+        ({"defence": {"budget": 2}}, "defence budget=2 should be above 0 and at most 1"),
+        ({"defence": {"steps": 0}}, "defence steps=0 should be at least 1"),
+        ({"defence": {"step": 0}}, "defence step=0 should be above 0"),
+        ({"defence": {"ramp": 0.5}}, "defence ramp=0.5 should be a whole number"),
+        ({"defence": {"anchors": 1}}, "defence anchors=1 should be at least 2"),
+        ({"defence": {"band": -0.5}}, "defence band=-0.5 should be above 0"),
+        ({"defence": {"top": 0}}, "defence top=0 should be at least 1"),
+        ({"defence": {"base_weight": -1}}, "defence base_weight=-1 should be at least 0"),
+        ({"defence": {"hinge_weight": float("nan")}}, "defence hinge_weight=nan should be at least 0"),
+        ({"defence": {"hold_anchors": 1}}, "defence hold_anchors=1 should be true or false"),
+        ({"network": {"head_width": -2}}, "head_width=-2 must be a whole number of at least 1"),
+        ({"network": 3}, r".*recipe\.json: network=3 should be a JSON object"),
+        ({"defence": "AAT"}, r".*recipe\.json: defence='AAT' should be a JSON object"),
+    ],
+)
+def test_a_recipe_that_could_train_nothing_is_refused_in_one_sentence(tmp_path, values, message):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=f"^{message}.$"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.json")), ids=lambda path: path.stem)
+def test_the_recipes_that_are_kept_are_still_read(recipe):
+    if "steps" in json.loads(recipe.read_text()):
+        assert load_recipe(recipe).steps > 0
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def command(
     if start is not None:
         config, weights = start_from(start, config)
     fabric = _fabric(device, devices, nodes)
-    trainer = Trainer(config, train, held_out, out, fabric, weights)
+    source = {"table": str(data.resolve()), "mos_range": mos_range}
+    trainer = Trainer(config, train, held_out, out, fabric, weights, data=source)
     started, first = time.monotonic(), trainer.step
 
     def report(entry: dict[str, Any]) -> None:

@@ -125,7 +125,8 @@ class Band:
     anchors: NDArray[np.int64]
     inner: NDArray[np.int64]
     widened: float
-    """How much wider than asked the band had to be to hold enough pictures; 0 as a rule."""
+    """How much wider than asked the band had to be to hold enough pictures, in units of the ratings; 0 as a
+    rule."""
 
 
 class BandSampler:

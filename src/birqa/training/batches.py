@@ -1,7 +1,7 @@
 """Batches drawn from rated pairs."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ from birqa.images import load_image, to_float
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.training.anchors import BandSampler
+from birqa.training.ranges import require_pictures
+
+UNRATED_CROP = 224
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Batch:
     """(N,) bool: never to be attacked."""
     places: np.ndarray
     """(N,): which samples of the whole batch these are."""
+    widened: float = 0.0
+    """Of an anchored batch: see `Band.widened`."""
 
 
 class BatchSampler:
@@ -34,6 +39,9 @@ class BatchSampler:
     references: PLCC then ranks distortions on the same content as well as across contents. References are
     drawn in proportion to the mean weight of their pairs.
     """
+
+    crop_setting: str | None = "`crop` in the recipe (or --crop)"
+    """What a user would change for another crop; None where it is fixed."""
 
     def __init__(
         self,
@@ -87,8 +95,8 @@ class BatchSampler:
             ref.append(cropped[..., 3:])
             mos.append(pair.mos)
         return Batch(
-            _planes(dist),
-            _planes(ref),
+            _planes(dist, self.crop_setting),
+            _planes(ref, self.crop_setting),
             np.array(mos, np.float32),
             tuple(names),
             places < anchors,
@@ -101,10 +109,10 @@ class BatchSampler:
         if dist.shape != ref.shape or dist.dtype != ref.dtype:
             raise ValueError(f"{pair.dist} and {pair.ref} differ in size or depth: they must have the same.")
         if min(dist.shape[:2]) < self.crop:
-            raise ValueError(
-                f"{pair.dist} is {dist.shape[1]}x{dist.shape[0]}, smaller than the crop of {self.crop}: "
-                "lower `crop` in the recipe (or --crop)."
-            )
+            size = f"{pair.dist} is {dist.shape[1]}x{dist.shape[0]}"
+            if self.crop_setting is None:
+                raise ValueError(f"{size}, but training pictures must be at least {self.crop} pixels a side.")
+            raise ValueError(f"{size}, smaller than the crop of {self.crop}: lower {self.crop_setting}.")
         return np.concatenate([dist, ref], axis=2)
 
     def _augment(self, both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -127,11 +135,17 @@ class BatchSampler:
 
 
 def unrated_batches(
-    pairs: Sequence[Pair], steps: int, *, batch: int = 8, crop: int = 224, seed: int = 0
+    pairs: Sequence[Pair], steps: int, *, batch: int = 8, crop: int | None = None, seed: int = 0
 ) -> Iterator[Batch]:
-    """`steps` batches of random crops of pairs that nobody has rated; their `mos` is NaN."""
+    """`steps` batches of random crops of pairs that nobody has rated; their `mos` is NaN.
+
+    `crop` is `train_crop` of a protocol; without one it is 224 pixels. Raises ValueError where pictures do
+    not exist, and as they are drawn where one is smaller than the crop.
+    """
+    require_pictures(path for pair in pairs for path in (pair.ref, pair.dist))
     unrated = [RatedPair(pair.ref, pair.dist, float("nan"), "train") for pair in pairs]
-    sampler = BatchSampler(unrated, batch, batch, crop, seed)
+    sampler = BatchSampler(unrated, batch, batch, UNRATED_CROP if crop is None else crop, seed)
+    sampler.crop_setting = None if crop is None else "`train_crop` in the protocol"
     return map(sampler, range(steps))
 
 
@@ -156,7 +170,8 @@ class AnchoredSampler(BatchSampler):
     def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
         band = self.bands(step)
         members = [*band.anchors.tolist(), *band.inner.tolist()]
-        return self._batch(step, share, lambda index, _: self.pairs[members[index]], len(band.anchors))
+        batch = self._batch(step, share, lambda index, _: self.pairs[members[index]], len(band.anchors))
+        return replace(batch, widened=band.widened)
 
 
 def _darken_border(both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -174,13 +189,13 @@ def _darken_border(both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return dark
 
 
-def _planes(images: list[np.ndarray]) -> np.ndarray:
+def _planes(images: list[np.ndarray], crop_setting: str | None) -> np.ndarray:
     """Pictures (H, W, 3) -> float32 (N, 3, H, W) in [0, 1]."""
     sizes = {image.shape for image in images}
     if len(sizes) > 1:
         (height, width, _), (other_height, other_width, _), *_ = sorted(sizes)
         raise ValueError(
             f"a batch of whole pictures needs one size, but there are {width}x{height} and "
-            f"{other_width}x{other_height}: set `crop` in the recipe."
+            f"{other_width}x{other_height}: set {crop_setting}."
         )
     return np.ascontiguousarray(np.stack([to_float(image) for image in images]).transpose(0, 3, 1, 2))

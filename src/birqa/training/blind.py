@@ -31,7 +31,7 @@ from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.losses import plcc, regression_loss
-from birqa.training.ranges import require_at_least
+from birqa.training.ranges import require_at_least, require_pictures
 from birqa.training.recipes import Recipe
 
 
@@ -97,7 +97,8 @@ def pretrain(
 ) -> Descent[Damaged]:
     """A run over the distorted pictures of `pairs`, all of one size; `run()` gives a `Pretext`.
 
-    Raises ValueError where pairs have no type or level, ratings are outside 0..1, or pictures differ in size.
+    Raises ValueError where pairs have no type or level, ratings are outside 0..1, or pictures do not exist or
+    differ in size.
     """
     if not network.widths:
         raise ValueError("a metric without a network has nothing to learn from damage: set widths.")
@@ -106,12 +107,13 @@ def pretrain(
     if not pairs or not all(pair.type and pair.level for pair in pairs):
         raise ValueError("every pair must have a type and a level, as `birqa data kadid` writes them.")
     check_unit_range(pairs)
+    require_pictures(pair.dist for pair in pairs)
     types, type_of = np.unique([pair.type for pair in pairs], return_inverse=True)
     levels, level_of = np.unique([pair.level for pair in pairs], return_inverse=True)
     ratings = np.array([pair.mos for pair in pairs], np.float32)
     out.mkdir(parents=True, exist_ok=True)
     data = digest(*(f"{one.dist.name} {one.mos} {one.type} {one.level}" for one in pairs))
-    states = (pair.dist.stat() for pair in pairs if pair.dist.is_file())
+    states = (pair.dist.stat() for pair in pairs)
     shown = digest(data, *(f"{state.st_size} {state.st_mtime_ns}" for state in states))
     cache = out / f"pictures-{network.shrink}-{shown[:12]}.npy"
     pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, cache)

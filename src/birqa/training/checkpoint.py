@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -50,16 +50,25 @@ def save_checkpoint(
         )
 
 
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors by name, and `meta`. Raises ValueError for a file that is not whole."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
+    except SafetensorError:
+        raise ValueError(f"{path} is empty, cut off or damaged: delete its folder to start anew.") from None
+
+
 def load_checkpoint(
     path: Path, modules: Modules, optimiser: torch.optim.Optimizer, same: dict[str, Any]
 ) -> dict[str, Any]:
     """Puts the state back and gives `meta`.
 
-    Raises ValueError where one of `same` differs in it: the run was of another configuration or other data.
+    Raises ValueError for a file that is not whole, and where one of `same` differs in it: the run was of
+    another configuration or other data.
     """
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        meta = {name: json.loads(value) for name, value in file.metadata().items()}
+    tensors, meta = read_tensors(path)
     for name, value in same.items():
         if meta.get(name) != json.loads(json.dumps(value)):
             raise ValueError(f"{path} was written with another {name}; use another run folder.")

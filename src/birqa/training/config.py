@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from birqa.network.config import BiRQAConfig
-from birqa.training.ranges import require_at_least
+from birqa.training.ranges import require_at_least, require_descent, require_kinds, require_positive
 from birqa.training.recipes import read_object
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -39,16 +39,18 @@ class Defence:
     """Whether the hinge moves the attacked pictures only, and leaves anchors to the base loss (ours)."""
 
     def __post_init__(self) -> None:
+        of = "defence "
+        require_kinds(self, of)
         if self.kind not in ("none", "R", "AT", "AT-anchors", "AAT"):
             raise ValueError(f"defence kind={self.kind!r} should be none, R, AT, AT-anchors or AAT.")
         if self.direction not in ("random", "up", "down"):
             raise ValueError(f"defence direction={self.direction!r} should be random, up or down.")
-        if not 0 < self.budget <= 1 or self.steps < 1:
-            raise ValueError(
-                f"a defence needs a budget in (0, 1] and steps, not {self.budget} and {self.steps}."
-            )
-        if self.ramp < 0:
-            raise ValueError(f"defence ramp={self.ramp} should be a number of steps, 0 for none.")
+        require_at_least(2, self, "anchors", of=of)
+        require_at_least(1, self, "steps", "top", of=of)
+        require_at_least(0, self, "ramp", "base_weight", "hinge_weight", of=of)
+        require_positive(self, "step", "band", of=of)
+        if not 0 < self.budget <= 1:
+            raise ValueError(f"defence budget={self.budget} should be above 0 and at most 1.")
 
 
 @dataclass(frozen=True)
@@ -90,17 +92,20 @@ class TrainingConfig:
     """Weights that the run starts from, as "name version fingerprint"; empty for random ones."""
     seed: int = 0
     threads: int | None = None
+    """Of the CPU; null or 0 for as many as torch takes."""
     defence: Defence = field(default_factory=Defence)
 
     def __post_init__(self) -> None:
+        require_descent(self)
         if self.crop % 8 or self.crop < 0:
             raise ValueError(f"crop={self.crop} should be a multiple of 8, or 0 for whole pictures.")
-        require_at_least(
-            1, self, "steps", "batch", "references_per_batch", "validate_every", "checkpoint_every"
-        )
-        require_at_least(
-            0, self, "learning_rate", "warmup", "mse_weight", "alpha", "level_weight", "gradient_clip"
-        )
+        # A single score correlates with nothing.
+        require_at_least(2, self, "batch")
+        require_at_least(1, self, "references_per_batch", "validate_every")
+        require_at_least(0, self, "mse_weight", "alpha", "level_weight", "validation_pairs")
+        require_positive(self, "identity_mos")
+        if not 0 <= self.border <= 1:
+            raise ValueError(f"border={self.border} should be from 0 to 1.")
         if self.keep not in ("best", "last"):
             raise ValueError(f"keep={self.keep!r} should be best or last.")
         if self.precision not in ("32-true", "bf16-mixed"):
@@ -124,7 +129,7 @@ FINE_TUNING = {
 def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
     """A recipe file (JSON with fields of `TrainingConfig`) with the overrides that are not None.
 
-    Raises ValueError for an unknown field or damaged JSON.
+    Raises ValueError for an unknown field, a value out of its range or damaged JSON.
     """
     values = read_object(path) if path else {}
     values |= {name: value for name, value in overrides.items() if value is not None}
@@ -132,11 +137,9 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
     unknown = sorted(set(values) - set(defaults))
     if unknown:
         raise ValueError(f"{path}: unknown fields of the training configuration: {', '.join(unknown)}.")
-    for name, value in values.items():
-        default = defaults[name]
-        wanted = (int, float) if isinstance(default, float) else int if default is None else type(default)
-        if not isinstance(value, wanted) and value is not default:
-            raise ValueError(f"{path}: {name}={value!r} should be like {default!r}.")
+    for name in ("network", "defence"):
+        if not isinstance(values.get(name, {}), dict):
+            raise ValueError(f"{path}: {name}={values[name]!r} should be a JSON object.")
     if "network" in values:
         values["network"] = BiRQAConfig.from_dict(values["network"])
     if "defence" in values:

@@ -21,7 +21,7 @@ from birqa.images import load_image, require_eight_bit
 from birqa.ratings import RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
-from birqa.training.ranges import require_at_least
+from birqa.training.ranges import require_at_least, require_pictures
 from birqa.training.recipes import Recipe
 
 
@@ -99,7 +99,7 @@ def train_denoiser(
 
     `metric` takes (N, 3, h, w) in [0, 1] and gives (N,); needed where order or score have a weight. `start`
     gives the first weights. Raises ValueError where it is missing, ratings are outside 0..1, or a picture
-    does not suit the crop.
+    does not exist or suit the crop.
     """
     if training.asks_metric and metric is None:
         raise ValueError("rank_weight and target_weight need a metric.")
@@ -108,6 +108,7 @@ def train_denoiser(
     if not pictures:
         raise ValueError("there are no pictures to train on.")
     check_unit_range(pictures)
+    require_pictures(picture.image for picture in pictures)
     loaded = [_eight_bit(picture.image, training.crop) for picture in pictures]
     sizes = {picture.shape[:2] for picture in loaded}
     if not training.crop and (len(sizes) > 1 or any(side % network.multiple for side in min(sizes))):

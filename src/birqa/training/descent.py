@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from birqa.files import replacing
 from birqa.training.checkpoint import load_checkpoint, save_checkpoint
-from birqa.training.ranges import require_at_least
+from birqa.training.ranges import require_at_least, require_descent
 
 Drawn = TypeVar("Drawn")
 Figures = dict[str, float]
@@ -50,10 +50,8 @@ class Schedule:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "steps", "checkpoint_every")
-        require_at_least(0, self, "learning_rate", "warmup", "weight_decay", "gradient_clip")
-        if not 0 <= self.average_decay < 1:
-            raise ValueError(f"average_decay={self.average_decay} should be from 0 to below 1.")
+        require_descent(self)
+        require_at_least(0, self, "weight_decay")
 
 
 def learning_rate(config: Scheduled, step: int) -> float:

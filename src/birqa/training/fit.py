@@ -12,7 +12,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -32,11 +31,12 @@ from birqa.training.anchors import (
     violations,
 )
 from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
-from birqa.training.checkpoint import digest, load_checkpoint, save_checkpoint
+from birqa.training.checkpoint import digest, load_checkpoint, read_tensors, save_checkpoint
 from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
 from birqa.training.descent import learning_rate
 from birqa.training.losses import regression_loss
+from birqa.training.ranges import require_pictures
 from birqa.training.run_folder import write_curves, write_description
 
 # Reading a batch takes longer than a GPU needs for its step.
@@ -50,7 +50,8 @@ class Trainer:
     of every batch, and the loss is that of the whole batch, so the number of processes does not change the
     result beyond rounding. `model` is what is trained, by default a `BiRQA` of the configuration: any module
     that takes (dist, ref, levels=True) and gives (N, 1 + L), scores in 0..1 and those of its L >= 0 levels.
-    `start` gives its first weights, by default random ones.
+    `start` gives its first weights, by default random ones. `data` tells where the pairs are from, for the
+    run folder's description.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Trainer:
         fabric: Fabric | None = None,
         start: dict[str, Tensor] | None = None,
         model: nn.Module | None = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         _check_pairs(config, train, validation)
         self.config = config
@@ -89,7 +91,9 @@ class Trainer:
         self.sampler = _sampler(config, train)
         self.bounds: list[Bound] = []
         """Theorem 1 at every step since the last log entry."""
-        self.pairs_digest = digest(*(f"{pair.ref.name} {pair.dist.name} {pair.mos}" for pair in train))
+        self.widened: list[float] = []
+        """By how much the bands of these steps were widened, on the scale of scores."""
+        self.pairs_digest = digest(*map(_described, train))
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
         self.step = 0
@@ -100,7 +104,7 @@ class Trainer:
         if self.checkpoint.exists():
             self._resume()
         if self.fabric.is_global_zero:
-            write_description(out, config, str(self.fabric.device), self.fabric.world_size)
+            write_description(out, config, str(self.fabric.device), self.fabric.world_size, data)
 
     @property
     def checkpoint(self) -> Path:
@@ -155,7 +159,9 @@ class Trainer:
                 }
                 losses = []
                 entry |= summarise(self.bounds)
-                self.bounds = []
+                if self.widened:
+                    entry["widened"] = float(np.mean(self.widened))
+                self.bounds, self.widened = [], []
                 if self.fabric.is_global_zero:
                     if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                         entry |= self.validate()
@@ -169,8 +175,7 @@ class Trainer:
     def result(self) -> nn.Module:
         """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`."""
         if self.config.keep == "best" and self.best_weights.exists():
-            with safe_open(self.best_weights, framework="pt") as file:
-                self.average.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            self.average.load_state_dict(read_tensors(self.best_weights)[0])
         return self.average
 
     def result_validation(self) -> dict[str, float]:
@@ -207,6 +212,8 @@ class Trainer:
         posed = pose(self.config, self.model, batch, self.step, clean)
         outputs = self._whole(self.forward(posed.dist, posed.ref, levels=True).float())
         loss = self._loss(outputs, self._whole(posed.target), self._whole(posed.anchor.float()) > 0)
+        if self.config.defence.kind == "AAT":
+            self.widened.append(batch.widened / self.config.identity_mos)
         self.optimiser.zero_grad()
         self.fabric.backward(loss)
         norm = cast(
@@ -289,6 +296,13 @@ def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
     )
 
 
+def _described(pair: RatedPair) -> str:
+    """What of a pair must be the same when a run goes on."""
+    # A weight of 1 adds nothing, so that checkpoints from before weights counted still go on.
+    weight = f" {pair.weight}" if pair.weight != 1 else ""
+    return f"{pair.ref.name} {pair.dist.name} {pair.mos}{weight}"
+
+
 def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: list[RatedPair]) -> None:
     if not train:
         raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
@@ -298,11 +312,11 @@ def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: lis
             "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
             f"({config.identity_mos:g} in this recipe): rescale them (--mos-range), or set it."
         )
-    files = {path for pair in (*train, *validation) for path in (pair.ref, pair.dist)}
-    missing = sorted(path for path in files if not path.is_file())
-    if missing:
-        raise ValueError(f"{len(missing)} pictures do not exist, e.g. {missing[0]}: check the table's paths.")
-    shared = {pair.ref for pair in train} & {pair.ref for pair in validation}
+    require_pictures(path for pair in (*train, *validation) for path in (pair.ref, pair.dist))
+    trained, held_out = (
+        {path.resolve() for path in {pair.ref for pair in one}} for one in (train, validation)
+    )
+    shared = trained & held_out
     if shared:
         raise ValueError(
             f"{len(shared)} references are in both training and validation, e.g. {min(shared)}: "

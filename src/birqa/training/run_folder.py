@@ -16,8 +16,10 @@ from birqa.training.config import TrainingConfig
 PACKAGES = ("birqa", "torch", "numpy", "pillow", "lightning-fabric")
 
 
-def write_description(out: Path, config: TrainingConfig, device: str, processes: int) -> None:
-    """config.json and environment.json."""
+def write_description(
+    out: Path, config: TrainingConfig, device: str, processes: int, data: dict[str, Any] | None
+) -> None:
+    """config.json and environment.json; `data` says where the pairs are from."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -31,6 +33,7 @@ def write_description(out: Path, config: TrainingConfig, device: str, processes:
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else device,
         "processes": processes,
+        "data": data,
         "versions": versions,
     }
     for name, record in (("config", config.to_dict()), ("environment", environment)):
