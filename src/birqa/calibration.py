@@ -86,7 +86,7 @@ def calibrate(
         if rank > len(inside):
             raise ValueError(
                 f"{int(fitted.sum())} pairs are too few to calibrate {bins} bins at coverage {coverage:g}: "
-                "give more rated pairs or fewer bins."
+                "give more rated pairs, or a lower coverage."
             )
         radius.append(float(inside[rank - 1]))
     interval = PredictionInterval(coverage, edges, tuple(radius), 0.0, data)

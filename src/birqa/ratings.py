@@ -3,7 +3,8 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,20 +51,28 @@ class Judgement:
     type: str = ""
 
 
+Record = RatedPair | RatedPicture | Judgement
+
+
 def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
     """Columns ref, dist, mos (larger is better), optionally split (empty is train), std, type, level, weight.
 
     File names are relative to the CSV. With `allow_unrated`, mos may be empty. Raises ValueError naming the
-    missing column or the line that cannot be read.
+    missing column, the line that cannot be read, or the pair that is there twice.
     """
-    reader = _table(path)
-    missing = {"ref", "dist", "mos"} - set(reader.fieldnames or [])
+    header, rows = read_table(path)
+    missing = {"ref", "dist", "mos"} - set(header)
+    if missing and {"image", "mos"} <= set(header):
+        raise ValueError(
+            f"{path} rates pictures without references (image,mos), which only birqa train-blind takes; here "
+            "the columns ref, dist and mos are needed."
+        )
     if missing:
         raise ValueError(
             f"{path}: the columns ref, dist and mos are needed; missing: {', '.join(sorted(missing))}."
         )
     pairs = []
-    for line, row in enumerate(reader, start=2):
+    for line, row in rows:
         if None in row or not row["ref"] or not row["dist"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         mos = _number(row["mos"])
@@ -91,7 +100,20 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
         )
     if not pairs:
         raise ValueError(f"{path}: holds no pairs; add at least one row under the header.")
+    check_repeats(pairs, path)
     return pairs
+
+
+def check_repeats(pairs: Iterable[RatedPair], table: Path) -> None:
+    """Raises ValueError, which names the `table`, where the same ref and dist are there twice."""
+    seen = set()
+    for pair in pairs:
+        key = os.path.normpath(pair.ref), os.path.normpath(pair.dist)
+        if key in seen:
+            raise ValueError(
+                f"{table} has the pair {pair.ref}, {pair.dist} more than once: keep one row, with one rating."
+            )
+        seen.add(key)
 
 
 def read_rated_pictures(path: Path) -> list[RatedPicture]:
@@ -100,14 +122,14 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
     File names are relative to the CSV. Raises ValueError naming the missing column or the line that cannot be
     read.
     """
-    reader = _table(path)
-    missing = {"image", "mos"} - set(reader.fieldnames or [])
+    header, rows = read_table(path)
+    missing = {"image", "mos"} - set(header)
     if missing:
         raise ValueError(
             f"{path}: the columns image and mos are needed; missing: {', '.join(sorted(missing))}."
         )
     pictures = []
-    for line, row in enumerate(reader, start=2):
+    for line, row in rows:
         if None in row or not row["image"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         mos = _number(row["mos"])
@@ -118,6 +140,38 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
     if not pictures:
         raise ValueError(f"{path}: holds no pictures; add at least one row under the header.")
     return pictures
+
+
+def split_unit(record: Record) -> str:
+    """What may not be divided between splits: the reference, or the picture where there is none."""
+    if isinstance(record, RatedPicture):
+        return record.unit or os.path.realpath(record.image)
+    return os.path.realpath(record.ref)
+
+
+def check_leakage(records: Sequence[Record]) -> None:
+    """Raises ValueError where a reference, or any other picture, is in two splits. Links are followed."""
+    split_of: dict[str, str] = {}
+    resolved: dict[Path, str] = {}
+    for record in records:
+        for path in _pictures(record):
+            if path not in resolved:
+                resolved[path] = os.path.realpath(path)
+        for key in {split_unit(record), *(resolved[path] for path in _pictures(record))}:
+            split = split_of.setdefault(key, record.split)
+            if split != record.split:
+                raise ValueError(
+                    f"{key} is in the splits {split} and {record.split}: put everything that belongs to one "
+                    "reference into one split."
+                )
+
+
+def _pictures(record: Record) -> tuple[Path, ...]:
+    if isinstance(record, RatedPicture):
+        return (record.image,)
+    if isinstance(record, Judgement):
+        return (record.ref, record.left, record.right)
+    return (record.ref, record.dist)
 
 
 def rescaled(pairs: Sequence[RatedPair], worst: float, best: float) -> list[RatedPair]:
@@ -143,7 +197,7 @@ def check_unit_range(rated: Sequence[RatedPair | RatedPicture]) -> None:
 
 def is_judgement_table(path: Path) -> bool:
     """Whether the CSV has the columns of two-alternative choices rather than of ratings."""
-    return {"left", "right"} <= set(_table(path).fieldnames or [])
+    return {"left", "right"} <= set(read_table(path)[0])
 
 
 def read_judgements(path: Path) -> list[Judgement]:
@@ -151,12 +205,14 @@ def read_judgements(path: Path) -> list[Judgement]:
 
     Raises ValueError naming the missing column or the line that cannot be read.
     """
-    reader = _table(path)
-    missing = {"ref", "left", "right", "prefers_right"} - set(reader.fieldnames or [])
+    header, rows = read_table(path)
+    missing = {"ref", "left", "right", "prefers_right"} - set(header)
     if missing:
         raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
     judgements = []
-    for line, row in enumerate(reader, start=2):
+    for line, row in rows:
+        if None in row or not (row["ref"] and row["left"] and row["right"]):
+            raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         share = _number(row["prefers_right"])
         if not 0 <= share <= 1:
             raise ValueError(f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1.")
@@ -183,9 +239,15 @@ def _split(path: Path, line: int, text: str | None) -> str:
     return split
 
 
-def _table(path: Path) -> "csv.DictReader[str]":
+def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Header, and number and cells by column of each row; columns that a short row lacks are None.
+
+    Raises ValueError for a file that is not UTF-8 text or no CSV.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        return list(reader.fieldnames or []), list(enumerate(reader, start=2))
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
-    return csv.DictReader(io.StringIO(text, newline=""))
+    except csv.Error as error:
+        raise ValueError(f'{path} is no readable CSV ({error}): is a quote (") never closed?') from None

@@ -161,7 +161,7 @@ def test_commands_for_pairs_refuse_a_blind_metric(refuses, photos, blind_model, 
 
 
 def test_work_on_rated_pairs_refuses_a_blind_metric(cli, photos, blind_model, tmp_path):
-    lines = [f"a.png,b.webp,{mos}" for mos in (0.2, 0.5, 0.9)]
+    lines = ["a.png,b.webp,0.2", "b.webp,a.png,0.5", "a.png,a.png,0.9"]
     (photos / "meta.csv").write_text("\n".join(["ref,dist,mos", *lines]))
     for arguments in (
         ("eval", photos / "meta.csv"),

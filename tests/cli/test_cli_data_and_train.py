@@ -90,8 +90,14 @@ def test_kadid_refuses_what_it_cannot_use(refuses, tmp_path, originals, kadid_ra
     (tmp_path / "short.csv").write_text("ref,type,level,quality\n1,1,1,0.5\n")
     refuses("no rating for type 1, level 2", *arguments, originals, *rest, tmp_path / "short.csv")
     (tmp_path / "list.csv").write_text("name\nx.png\n")
-    message = f"{tmp_path / 'list.csv'}"
-    refuses(message, *arguments, originals, *rest, kadid_ratings, "--manifest", tmp_path / "list.csv")
+    listed = *arguments, originals, *rest, kadid_ratings, "--manifest", tmp_path / "list.csv"
+    refuses(f"{tmp_path / 'list.csv'}", *listed)
+    (tmp_path / "list.csv").write_text("file,split\nx.png\n")
+    refuses("list.csv, line 2", *listed)
+    (tmp_path / "list.csv").write_text('file,split\n"' + "x.png,train\n" * 20_000)
+    refuses("list.csv is no readable CSV", *listed)
+    (originals / "x.png").write_bytes((originals / "x.png").read_bytes()[:500])
+    refuses("x.png", *arguments, originals, *rest, kadid_ratings, "--workers", 1)
     assert not (tmp_path / "out" / "meta.csv").exists()
 
 
@@ -209,11 +215,24 @@ def test_faithfulness_reports_a_broken_picture_and_goes_on(cli, remade):
     assert "9 pairs" in answer.out
 
 
+def test_faithfulness_on_pictures_of_which_none_can_be_scored_says_so(cli, remade):
+    meta, failing = remade
+    failing.update(dict.fromkeys(range(10), "it is truncated"))
+    answer = cli("data", "faithfulness", meta)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.endswith(f"{meta}: none of the 10 pairs could be scored.\n")
+
+
 def test_faithfulness_refuses_another_set_or_a_folder_without_values(refuses, tmp_path, remade):
     meta, _ = remade
     refuses("metrics_values", "data", "faithfulness", meta, "--authors", tmp_path)
     meta.write_text(meta.read_text().replace("kodim02.png", "photo.png"))
     refuses("birqa data tid2013", "data", "faithfulness", meta)
+
+
+def test_the_help_of_index_says_which_command_takes_which_set(cli):
+    told = " ".join(cli("data", "index", "--help").out.split())
+    assert "(koniq10k, live-itw) for `birqa train-blind`" in told
 
 
 # Training
@@ -410,7 +429,7 @@ def test_data_that_cannot_be_trained_on_is_refused(refuses, tmp_path, rated, rec
     rated.write_text(text.replace(",train", ",test"))
     refuses("train", "train", "--data", rated, *run)
     rated.write_text(text.replace("dist0_1.png,3.5,train", "dist0_1.png,3.5,test"))
-    refuses("split by reference", "train", "--data", rated, *run)
+    refuses("is in the splits train and test", "train", "--data", rated, *run)
 
 
 def test_ratings_far_above_the_identity_rating_are_refused(refuses, tmp_path, rated, recipe):

@@ -1,6 +1,7 @@
 """birqa eval: agreement with human ratings."""
 
 import json
+import sys
 
 import pytest
 from scipy import stats
@@ -15,10 +16,10 @@ def rated(tmp_path, photographs, damage):
 
     rows = []
     for index, (sigma, mos) in enumerate([(3, 4.8), (8, 4.9), (15, 3.5), (25, 3.5), (40, 2.0), (60, 1.5)]):
-        ref = photographs[index % 3]
-        Image.fromarray(ref).save(tmp_path / f"ref{index % 3}.png")
+        ref = photographs[index % 3][:: 1 if index < 3 else -1]
+        Image.fromarray(ref).save(tmp_path / f"ref{index}.png")
         Image.fromarray(damage("noise", ref, sigma)).save(tmp_path / f"dist{index}.png")
-        rows.append((f"ref{index % 3}.png", f"dist{index}.png", mos))
+        rows.append((f"ref{index}.png", f"dist{index}.png", mos))
     rows.append(("ref0.png", "ref0.png", 5))
 
     def write(rows=rows, header="ref,dist,mos"):
@@ -47,7 +48,7 @@ def test_the_correlations_are_those_of_scipy(cli, rated, tmp_path):
     answer = cli("eval", meta, "--json")
     assert (answer.code, answer.err) == (0, "")
     record = json.loads(answer.out)
-    assert (record["failed"], record["pairs"], record["references"], record["resamples"]) == (0, 7, 3, 1000)
+    assert (record["failed"], record["pairs"], record["references"], record["resamples"]) == (0, 7, 6, 1000)
     assert (record["metric"], record["data"], record["split"]) == ("birqa.kadid", str(meta), None)
     (agreement,) = record["agreements"]
     for name, value in wanted.items():
@@ -148,7 +149,7 @@ def test_a_table_in_another_encoding_is_refused_by_name(refuses, tmp_path):
 def test_choices_are_evaluated_by_the_share_of_people_who_agree(cli, rated, tmp_path):
     rated()
     table = tmp_path / "choices.csv"
-    # dist0 is the mildest noise of its reference, dist3 a stronger one.
+    # dist0 is the reference under mild noise, dist3 another picture.
     table.write_text(
         "ref,left,right,prefers_right\nref0.png,dist0.png,dist3.png,0.1\nref0.png,dist3.png,dist0.png,0.6\n"
     )
@@ -181,12 +182,175 @@ def test_random_splits_are_summarised(cli, tmp_path, photographs, damage):
     assert "4 splits 0." in cli("eval", meta, "--splits", 4, "--resamples", 20).out
 
 
-def test_kept_scores_of_peers_are_taken_from_the_file(cli, rated, tmp_path):
-    meta, cache, table = rated(), tmp_path / "peers.jsonl", tmp_path / "scores.csv"
-    table.write_text("ref,dist,score\n" + "".join(f"{ref},{dist},{mos}\n" for ref, dist, mos in rated.rows))
-    arguments = "eval", meta, "--peer", f"csv:{table}", "--cache", cache, "--workers", "1", "--json"
+@pytest.fixture
+def counting(tmp_path):
+    """A command: peer that scores by the number in the picture's name, and the file of what it was asked."""
+    asked = tmp_path / "asked.txt"
+    (tmp_path / "peer.py").write_text(
+        "import re, sys\n"
+        f"open({str(asked)!r}, 'a').write(sys.argv[1] + '\\n')\n"
+        "print(-int(re.findall(r'\\d+', sys.argv[1])[-1]))\n"
+    )
+    return f"command:{sys.executable} {tmp_path / 'peer.py'} {{dist}}", asked
+
+
+def test_kept_scores_of_peers_are_taken_from_the_file(cli, rated, tmp_path, counting):
+    spec, asked = counting
+    arguments = (
+        "eval",
+        rated(),
+        "--peer",
+        spec,
+        "--cache",
+        tmp_path / "peers.jsonl",
+        "--workers",
+        "1",
+        "--json",
+    )
     first = cli(*arguments)
-    # A peer that no longer knows any pair cannot have been asked again.
-    table.write_text("ref,dist,score\n")
+    assert len(asked.read_text().splitlines()) == 7
     assert cli(*arguments).out == first.out
-    assert json.loads(first.out)["agreements"][1]["srocc"] == pytest.approx(1)
+    assert len(asked.read_text().splitlines()) == 7
+
+
+def test_kept_scores_of_a_table_that_has_changed_are_not_served(cli, rated, tmp_path):
+    meta, cache, table = rated(), tmp_path / "peers.jsonl", tmp_path / "scores.csv"
+    arguments = "eval", meta, "--peer", f"csv:{table}", "--cache", cache, "--workers", "1", "--json"
+    for sign in (1, -1):
+        rows = "".join(f"{ref},{dist},{sign * mos}\n" for ref, dist, mos in rated.rows)
+        table.write_text("ref,dist,score\n" + rows)
+        assert json.loads(cli(*arguments).out)["agreements"][1]["srocc"] == pytest.approx(sign)
+
+
+def test_fewer_than_five_references_give_neither_interval_nor_verdict(cli, refuses, rated, tmp_path):
+    # Four references: the rows of ref0..ref3, one of them twice.
+    rows = [*rated.rows[:4], rated.rows[-1]]
+    meta, table = rated(rows), tmp_path / "scores.csv"
+    table.write_text("ref,dist,score\n" + "".join(f"{ref},{dist},{-mos}\n" for ref, dist, mos in rows))
+    arguments = "eval", meta, "--peer", f"csv:{table}", "--workers", "1"
+    record = json.loads(cli(*arguments, "--json").out)
+    assert record["references"] == 4
+    for agreement in record["agreements"]:
+        assert set(agreement["intervals"].values()) == {None}
+    (gap,) = record["differences"]
+    assert (gap["median"], gap["interval"], gap["significant"]) == (None, None, None)
+    answer = cli(*arguments)
+    assert (answer.code, answer.err) == (0, "")
+    head, *lines = answer.out.splitlines()
+    assert head == f"{meta}: 5 pairs; too few references (4) for intervals, which need 5"
+    for line in lines:
+        assert "[" not in line
+        assert " is " not in line
+    refuses("4 references with 5 pairs are too few for random splits", "eval", meta, "--splits", 10)
+    choices = tmp_path / "choices.csv"
+    choices.write_text("ref,left,right,prefers_right\nref0.png,dist0.png,dist3.png,0.1\n")
+    assert json.loads(cli("eval", choices, "--json").out)["agreements"][0]["interval"] is None
+    printed = cli("eval", choices).out
+    assert "too few references (1)" in printed
+    assert printed.endswith("2AFC 0.9000\n")
+
+
+def test_one_reference_under_two_paths_is_one_reference(cli, rated, tmp_path):
+    (tmp_path / "deep").mkdir()
+    rows = [(f"deep/../{ref}" if index % 2 else ref, *rest) for index, (ref, *rest) in enumerate(rated.rows)]
+    assert (
+        json.loads(cli("eval", rated([*rows[:6], ("deep/../ref0.png", "ref0.png", 5)]), "--json").out)[
+            "references"
+        ]
+        == 6
+    )
+
+
+@pytest.mark.parametrize("second", ["ref0.png", "deep/../ref0.png"])
+def test_a_split_that_shares_a_reference_with_another_is_refused(cli, refuses, rated, tmp_path, second):
+    (tmp_path / "deep").mkdir()
+    rows = [(*row, "test") for row in rated.rows[:6]]
+    meta = rated([*rows, (second, "ref0.png", 5, "train")], "ref,dist,mos,split")
+    refuses("ref0.png is in the splits test and train", "eval", meta, "--split", "test")
+    # Nobody has asked for a split.
+    assert cli("eval", meta).code == 0
+    assert cli("eval", rated(rows, "ref,dist,mos,split"), "--split", "test").code == 0
+
+
+def test_a_table_both_ways_round_is_two_peers_and_one_way_twice_is_refused(cli, refuses, rated, tmp_path):
+    meta, table = rated(), tmp_path / "scores.csv"
+    table.write_text("ref,dist,score\n" + "".join(f"{ref},{dist},{mos}\n" for ref, dist, mos in rated.rows))
+    spec = f"csv:{table}"
+    arguments = "eval", meta, "--workers", "1", "--peer", spec, "--peer"
+    agreements = json.loads(cli(*arguments, f"-{spec}", "--json").out)["agreements"]
+    assert [one["metric"] for one in agreements[1:]] == [spec, f"-{spec}"]
+    assert [one["srocc"] for one in agreements[1:]] == pytest.approx([1, -1])
+    refuses(f"{spec} is measured already", *arguments, spec)
+    refuses("birqa.kadid is measured already", *arguments, "birqa.kadid")
+
+
+def test_the_scores_that_it_writes_are_a_peer(cli, refuses, rated, tmp_path):
+    meta, out = rated(), tmp_path / "elsewhere" / "scores.csv"
+    out.parent.mkdir()
+    (tmp_path / "dist2.png").write_bytes(b"no picture")
+    assert cli("eval", meta, "--scores", out).code == 2
+    arguments = "eval", meta, "--workers", "1", "--peer", f"csv:{out}", "--json"
+    ours, again = json.loads(cli(*arguments).out)["agreements"]
+    assert again["srocc"] == pytest.approx(ours["srocc"])
+    assert again["n"] == 6
+    # Of several metrics it has to be said which.
+    assert cli("eval", meta, "--scores", out, "--peer", "torchmetrics:psnr", "--workers", "1").code == 2
+    refuses("call the one that you mean score", *arguments)
+
+
+def test_a_score_that_is_no_number_leaves_its_pair_out_and_names_peer_and_pair(cli, rated, tmp_path):
+    meta, table = rated(), tmp_path / "scores.csv"
+    rows = [f"{ref},{dist},{'nan' if dist == 'dist2.png' else mos}\n" for ref, dist, mos in rated.rows]
+    table.write_text("ref,dist,score\n" + "".join(rows))
+    answer = cli("eval", meta, "--peer", f"csv:{table}", "--workers", "1", "--json")
+    assert answer.code == 2
+    assert answer.err == f"birqa: {tmp_path / 'dist2.png'}: csv:{table} gives nan, which is no score.\n"
+    record = json.loads(answer.out)
+    assert (record["pairs"], record["failed"]) == (6, 1)
+    assert record["agreements"][1]["srocc"] == pytest.approx(1)
+
+
+def test_a_program_that_is_missing_is_told_once_before_the_work(refuses, rated):
+    refuses("there is no program no-such-tool", "eval", rated(), "--peer", "command:no-such-tool {dist}")
+
+
+def test_a_stray_quote_in_a_large_table_is_one_sentence(refuses, rated):
+    meta = rated()
+    meta.write_text('ref,dist,mos\n"' + "ref0.png,dist0.png,1\n" * 10_000)
+    refuses("is no readable CSV", "eval", meta)
+
+
+def test_pictures_without_references_are_sent_where_they_belong(refuses, rated):
+    refuses("only birqa train-blind takes", "eval", rated([("ref0.png", 4)], "image,mos"))
+
+
+def test_types_and_levels_are_printed_when_asked(cli, refuses, rated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [(*row, "noise" if index % 2 else "blur", "x") for index, row in enumerate(rated.rows)]
+    meta, table = rated(rows, "ref,dist,mos,type,level"), tmp_path / "scores.csv"
+    table.write_text("ref,dist,score\n" + "".join(f"{ref},{dist},{mos}\n" for ref, dist, mos in rated.rows))
+    arguments = "eval", meta, "--peer", "csv:scores.csv", "--workers", "1"
+    within = json.loads(cli(*arguments, "--json").out)["agreements"][0]["srocc_by"]
+    short, long = cli(*arguments).out.splitlines(), cli(*arguments, "--by-type").out.splitlines()
+    assert long[: len(short)] == short
+    table_of = [line.split() for line in long[len(short) :]]
+    assert table_of == [
+        ["SROCC", "by", "type", "birqa.kadid", "csv:scores.csv"],
+        ["blur", f"{within['type']['blur']:.4f}", "1.0000"],
+        ["noise", f"{within['type']['noise']:.4f}", "1.0000"],
+        ["SROCC", "by", "level", "birqa.kadid", "csv:scores.csv"],
+        ["x", f"{within['level']['x']:.4f}", "1.0000"],
+    ]
+    refuses("rates no types or levels", "eval", rated(), "--by-type")
+
+
+def test_tables_by_type_stay_within_110_columns(capsys):
+    from birqa.cli.evaluate import _print_groups
+    from birqa.evaluation.agreement import Agreement, Study
+
+    names = [f"package:metric-{number}" for number in range(12)]
+    figures = 9, 0.9, 0.8, 0.9, 0.9, 0.1, {}
+    _print_groups(Study([Agreement(name, *figures, {"type": {"1": 0.5}}) for name in names], []))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 110
+    assert [name for line in lines for name in line.split() if name in names] == names

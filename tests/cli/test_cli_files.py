@@ -83,7 +83,7 @@ def test_nothing_that_could_be_scored_is_told(cli, pair):
 
 
 def test_ratings_off_the_scale_are_refused(refuses, cli, pair, tmp_path):
-    (tmp_path / "points.csv").write_text("ref,dist,mos\nref.png,dist.png,55\n")
+    (tmp_path / "points.csv").write_text("ref,dist,mos\ndist.png,ref.png,55\n")
     joined = ("data", "join", tmp_path / "meta.csv", tmp_path / "points.csv", "--share", 0.5)
     refuses("points.csv: 1 ratings are off the scale 0..1, for example 55", *joined, "-o", tmp_path / "j.csv")
     assert cli(*joined, "-o", tmp_path / "j.csv", "--mos-range", 0, 100).code == 0

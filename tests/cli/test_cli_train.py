@@ -71,3 +71,10 @@ def test_a_checkpoint_that_a_power_cut_left_empty_is_one_sentence(cli, command, 
     assert (answer.code, answer.out) == (2, "")
     message = f"birqa: {checkpoint} is empty, cut off or damaged: delete its folder to start anew."
     assert answer.err.splitlines()[-1] == message
+
+
+def test_a_reference_in_training_and_test_is_refused_however_it_is_spelled(command, refuses, tmp_path):
+    arguments = command({})
+    lines = ["ref,dist,mos,split", "ref.png,10.png,4,train", f"../{tmp_path.name}/ref.png,40.png,1,test"]
+    (tmp_path / "meta.csv").write_text("\n".join(lines) + "\n")
+    refuses("is in the splits train and test", *arguments)

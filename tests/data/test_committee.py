@@ -45,7 +45,8 @@ def read(path):
 def peer(tables, tmp_path):
     scores = tmp_path / "scores.csv"
     lines = ["ref,dist,score"]
-    lines += [f"ref.png,{index}.png,{value}" for index, value in enumerate((10, 8, 5, 4, 2, 1))]
+    lines += [f"rated/ref.png,rated/{index}.png,{value}" for index, value in enumerate((10, 8, 5, 4, 2, 1))]
+    lines.append("unrated/ref.png,unrated/0.png,10")
     scores.write_text("\n".join(lines) + "\n")
     return f"csv:{scores}"
 
@@ -121,7 +122,7 @@ def test_a_broken_run_goes_on_and_leaves_nothing_behind(tables, peer, tmp_path):
     out.unlink()
     table = tmp_path / "scores.csv"
     whole = table.read_text()
-    table.write_text(whole.replace("ref.png,1.png,8\n", ""))
+    table.write_text(whole.replace("rated/ref.png,rated/1.png,8\n", ""))
     with pytest.raises(ValueError, match=r"no score for .*1\.png"):
         label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1)
     assert not out.exists()
@@ -132,19 +133,25 @@ def test_a_broken_run_goes_on_and_leaves_nothing_behind(tables, peer, tmp_path):
 
 
 def test_kept_scores_are_used_again(tables, peer, tmp_path):
+    from birqa.evaluation.peers import fingerprint
     from birqa.evaluation.scoring import _key
 
     out = tmp_path / "train.csv"
-    expected = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
+    whole = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
     pairs = [
         Pair(row.ref, row.dist) for table in tables for row in read_rated_pairs(table, allow_unrated=True)
     ]
-    values = [*SCORES, SCORES[0]]
-    keys = [_key(pair, [peer, "none", "(0.5, 0.5, 0.5)"]) for pair in pairs]
-    kept = {key: [value] for key, value in zip(keys, values, strict=False)}
-    (tmp_path / "train.csv.scores.jsonl").write_text("\n" + json.dumps(kept))
+    # A table without scores cannot be what answers.
     (tmp_path / "scores.csv").write_text("ref,dist,score\n")
-    assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == expected
+    keys = [_key(pair, [fingerprint(peer), "none", "(0.5, 0.5, 0.5)"]) for pair in pairs]
+    kept = {key: [value] for key, value in zip(keys, [*SCORES, SCORES[0]], strict=False)}
+    (tmp_path / "train.csv.scores.jsonl").write_text("\n" + json.dumps(kept))
+    assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == whole
+
+
+def test_a_pair_that_two_tables_have_is_refused(tables, peer, tmp_path):
+    with pytest.raises(ValueError, match=r"out\.csv has the pair .*0\.png more than once"):
+        label_by_committee([tables[0], tables[0]], tmp_path / "out.csv", peers=[peer], weight=0.5)
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1])

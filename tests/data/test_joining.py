@@ -64,6 +64,23 @@ def test_settings_that_mean_nothing_are_refused_and_nothing_is_written(tables, t
     assert not (tmp_path / "joined.csv").exists()
 
 
+@pytest.mark.parametrize("held_out", ["../a/r3.png", "../b/../a/r3.png"])
+def test_a_reference_that_is_held_out_is_not_added_for_training(tables, tmp_path, held_out):
+    added = write(tmp_path / "b" / "meta.csv", ["r9.png,d9.png,.5,8,1,test", f"{held_out},d8.png,1,8,2,"])
+    with pytest.raises(ValueError, match=r"r3\.png is in the splits val and train"):
+        join_tables(tables[0], added, tmp_path / "joined.csv", share=0.5)
+    assert not (tmp_path / "joined.csv").exists()
+
+
+def test_a_pair_that_both_tables_have_is_refused(tables, tmp_path):
+    added = write(tmp_path / "b" / "meta.csv", ["../a/r1.png,../a/d1.png,.7,8,1,train"])
+    with pytest.raises(ValueError, match=r"d1\.png more than once"):
+        join_tables(tables[0], added, tmp_path / "joined.csv", share=0.5)
+    # Another picture of a reference that is trained on already is welcome.
+    added = write(added, ["../a/r1.png,d9.png,.7,8,1,train"])
+    assert len(read_rated_pairs(join_tables(tables[0], added, tmp_path / "joined.csv", share=0.5))) == 4
+
+
 def test_a_table_without_training_rows_is_refused(tables, tmp_path):
     with pytest.raises(ValueError, match="no row has the split train"):
         join_tables(tables[1], tables[0], tmp_path / "joined.csv", share=0.5)

@@ -20,8 +20,8 @@ from birqa.data.sets import (
     with_splits,
 )
 from birqa.data.sets.index import write_index
-from birqa.data.sets.tables import Files
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.data.sets.tables import Files, read_rows
+from birqa.ratings import RatedPair, read_judgements, read_rated_pairs
 
 savemat = pytest.importorskip("scipy.io").savemat
 
@@ -600,6 +600,24 @@ def test_leakage_in_a_table_is_refused_by_reader_and_writer(tmp_path):
     with pytest.raises(ValueError, match="is in the splits train and test"):
         write_index(read_rated_pairs(path), tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("again", ["a,b,2", "a,b,1", "./a,x/../b,1"])
+def test_a_pair_that_is_rated_twice_is_refused(tmp_path, again):
+    path = text(tmp_path / "own.csv", f"ref,dist,mos\na,b,1\na,c,1\n{again}\n")
+    with pytest.raises(ValueError, match=r"own\.csv has the pair .*a, .*b more than once: keep one row"):
+        read_rated_pairs(path)
+
+
+def test_choices_between_the_same_pictures_may_come_twice(tmp_path):
+    path = text(tmp_path / "own.csv", "ref,left,right,prefers_right\n" + "a,b,c,0.5\n" * 2)
+    assert len(read_judgements(path)) == 2
+
+
+def test_a_stray_quote_in_a_large_table_of_a_set_is_refused_by_name(tmp_path):
+    path = text(tmp_path / "dmos.csv", 'dist_img,ref_img,dmos,var\n"' + "a,b,1,1\n" * 20_000)
+    with pytest.raises(ValueError, match=r"dmos\.csv is no readable CSV"):
+        read_rows(path, ())
 
 
 def test_a_table_with_a_split_for_some_rows_only_is_refused():

@@ -206,6 +206,10 @@ def test_errors_say_how_to_mend_them(tmp_path, photographs, ratings):
         build_kadid(
             photographs, out, ratings_csv=_table(tmp_path / "b.csv", "type,level,quality", [(1, 1, 0.5)])
         )
+    for cell in ("x", "", "nan"):
+        bad = _table(tmp_path / "c.csv", "type,level,quality", [(1, 1, 0.5), (1, 2, cell)])
+        with pytest.raises(ValueError, match=r"c\.csv, line 3: type, level, quality are not all numbers"):
+            build_kadid(photographs, out, ratings_csv=bad)
     with pytest.raises(ValueError, match="choose png or bmp"):
         build_kadid(photographs, out, ratings_csv=ratings, image_format="jpg")
     twin = tmp_path / "other"
@@ -264,3 +268,88 @@ def test_varied_pictures_are_families_with_their_kin(photographs, tmp_path):
         expected = family.function(reference, random_generator(3, Path(row["dist"]).name, 1, 0))
         np.testing.assert_array_equal(to_uint8(expected), np.asarray(Image.open(out / row["dist"])))
     assert len({row["level"] for row in rows}) > 4
+
+
+# Sources --------------------------------------------------------------------------------
+
+
+def _stored(picture: Image.Image, path: Path, out: Path, **options) -> np.ndarray:
+    """The reference that is made of the picture saved so."""
+    picture.save(path, **options)
+    build_combined([path], out, count=1, workers=1)
+    return np.asarray(Image.open(out / f"ref/{path.stem}.png")).astype(int)
+
+
+def test_photographs_are_read_as_everywhere_else(tmp_path):
+    """16 bits in full, upright, and transparency laid on grey."""
+    ramp = np.linspace(0, 65535, 36 * 40).reshape(36, 40)
+    deep = _stored(Image.fromarray(ramp.astype(np.uint16)), tmp_path / "deep.png", tmp_path / "a")
+    np.testing.assert_allclose(deep[..., 1], ramp / 257, atol=1)
+
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 40, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = _stored(picture, tmp_path / "turned.png", tmp_path / "b", exif=exif)
+    np.testing.assert_array_equal(turned, np.asarray(picture.transpose(Image.Transpose.ROTATE_270)))
+
+    picture.putalpha(0)
+    clear = _stored(picture, tmp_path / "clear.png", tmp_path / "c")
+    np.testing.assert_allclose(clear, 127.5, atol=0.5)
+
+
+def test_what_is_damaged_is_the_reference_as_it_is_stored(tmp_path):
+    ramp = np.linspace(0, 65535, 36 * 40).reshape(36, 40).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    out = tmp_path / "set"
+    build_varied([tmp_path / "deep.png"], out, count=3, workers=1)
+    for row in _meta(out):
+        stored = from_uint8(np.asarray(Image.open(out / row["ref"])))
+        rng = random_generator(0, Path(row["dist"]).name, 1, 0)
+        expected = to_uint8(FAMILIES[row["level"]].function(stored, rng))
+        np.testing.assert_array_equal(expected, np.asarray(Image.open(out / row["dist"])))
+
+
+def test_a_truncated_photograph_is_named_and_may_be_mended(tmp_path, photographs, ratings):
+    whole = photographs[0].read_bytes()
+    photographs[0].write_bytes(whole[: len(whole) // 2])
+    out = tmp_path / "set"
+    with pytest.raises(ValueError, match=r"photoa\.png"):
+        build_kadid(photographs[:1], out, ratings_csv=ratings, workers=1)
+    photographs[0].write_bytes(whole)
+    build_kadid(photographs[:1], out, ratings_csv=ratings, workers=1)
+    assert len(_meta(out)) == 125
+
+
+def test_pictures_of_another_photograph_or_seed_are_not_kept(tmp_path, photographs):
+    out = tmp_path / "set"
+    build_combined(photographs, out, count=2, workers=1)
+    before = _pictures(out)
+    with pytest.raises(ValueError, match="holds pictures made from seed 0: choose another folder"):
+        build_combined(photographs, out, count=2, workers=1, seed=5)
+    build_combined(photographs, out, count=2, workers=1)
+    assert _pictures(out) == before
+    Image.new("RGB", (40, 36), (200, 10, 10)).save(photographs[0])
+    with pytest.raises(
+        ValueError, match=r"holds pictures made from another photoa\.png: choose another folder"
+    ):
+        build_combined(photographs, out, count=2, workers=1)
+    # The other photograph is the same as before.
+    build_combined(photographs[1:], out, count=2, workers=1)
+
+
+@pytest.mark.parametrize("row", ["26,1,1,0.5", "1,25,1,0.5", "1,1,6,0.5", "0,1,1,0.5"])
+def test_ratings_of_another_database_are_refused_for_tid2013(tmp_path, monkeypatch, row):
+    monkeypatch.setattr(synthesis, "TID2013_CROPS", ((3, 5),))
+    monkeypatch.setattr(synthesis, "TID2013_CROP_SIZE", (32, 24))
+    _photograph(tmp_path / "kodim01.png")
+    rows = [(1, 8, level, 0.5) for level in LEVELS]
+    table = _table(tmp_path / "ratings.csv", "ref,type,level,quality", [*rows, row.split(",")])
+    with pytest.raises(ValueError, match=r"ratings\.csv rates reference .* which TID2013 does not have"):
+        build_tid2013(tmp_path, tmp_path / "set", types=(8,), ratings_csv=table, workers=1)
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared ratings and photographs")
+def test_the_real_table_of_kadid_is_refused_for_tid2013(tmp_path):
+    with pytest.raises(ValueError, match=r"kadid10k\.csv rates reference .* which TID2013 does not have"):
+        build_tid2013(SHARED / "kodak", tmp_path, ratings_csv=SHARED / "ratings/kadid10k.csv", workers=1)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from birqa.evaluation.agreement import split_references, study_agreement
+from birqa.evaluation.agreement import draw_tests, split_references, study_agreement
 
 
 def noisy(seed, references=20, each=10, **noise):
@@ -115,3 +115,32 @@ def test_splits_never_divide_a_reference_and_keep_their_shares(references, seed)
 def test_seeds_split_differently():
     refs = [str(index) for index in range(30)]
     assert len({tuple(split_references(refs, seed)) for seed in range(10)}) == 10
+
+
+@pytest.mark.parametrize(("references", "certain"), [(1, False), (4, False), (5, True)])
+def test_intervals_and_verdicts_need_five_references(references, certain):
+    mos, refs, scores = noisy(5, references=references, each=12, good=0.1, poor=2.0)
+    study = study_agreement(scores, mos, refs, resamples=20)
+    assert study.agreements[0].srocc > 0.5
+    for agreement in study.agreements:
+        assert {one is not None for one in agreement.intervals.values()} == {certain}
+    (gap,) = study.differences
+    assert (gap.interval is not None, gap.median is not None) == (certain, certain)
+    assert gap.significant is (True if certain else None)
+
+
+@pytest.mark.parametrize(("references", "each"), [(2, 50), (4, 50), (5, 2)])
+def test_random_splits_of_too_few_references_are_refused(references, each):
+    mos, refs, scores = noisy(6, references=references, each=each, score=0.2)
+    with pytest.raises(ValueError, match=f"{references} references with {len(mos)} pairs are too few"):
+        study_agreement(scores, mos, refs, resamples=2, splits=3)
+    with pytest.raises(ValueError, match="too few"):
+        draw_tests(refs, 1)
+    assert draw_tests(refs, 0) == []
+
+
+def test_a_resample_of_one_picture_alone_spoils_no_interval():
+    # Of five references with one pair each, one resample in 625 is of a single pair.
+    mos, refs, scores = noisy(7, references=5, each=1, score=0.1)
+    (agreement,) = study_agreement(scores, mos, refs, resamples=3000).agreements
+    assert np.isfinite(list(agreement.intervals.values())).all()

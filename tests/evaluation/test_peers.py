@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
-from birqa.evaluation.peers import load_peer
+from birqa.evaluation.peers import check_names, fingerprint, load_peer
 from birqa.pairing import Pair
 
 NOWHERE = Pair(Path("ref.png"), Path("dist.png"))
@@ -120,3 +120,117 @@ def test_broken_programs_and_tables_are_named(tmp_path, pair):
     table.write_text("ref,dist,score\na.png,b.png,1\n")
     with pytest.raises(ValueError, match="no score for"):
         load_peer(f"csv:{table}").score(dist, ref, NOWHERE)
+
+
+# Tables of scores -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path):
+    """table(*rows, header): scores.csv in a folder of its own."""
+
+    def write(*rows, header="ref,dist,score"):
+        path = tmp_path / "table" / "scores.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+    return write
+
+
+def scores_of(path, *pairs):
+    peer = load_peer(f"csv:{path}")
+    return [peer.score(np.empty(0), np.empty(0), one) for one in pairs]
+
+
+def test_pictures_of_one_name_in_two_folders_have_their_own_scores(table, tmp_path):
+    left, right = (Pair(tmp_path / "set/ref/0.png", tmp_path / f"set/{side}/0.png") for side in ("p0", "p1"))
+    # From the table's folder, and from another, as on the machine where they were scored.
+    for root in ("../set/", "set/", ""):
+        path = table(f"{root}ref/0.png,{root}p0/0.png,0.25", f"{root}ref/0.png,{root}p1/0.png,0.75")
+        check_names(f"csv:{path}", [left, right])
+        assert scores_of(path, left, right) == [0.25, 0.75]
+
+
+def test_a_score_that_may_be_of_either_picture_is_refused(table, tmp_path):
+    path = table("r.png,elsewhere/a/0.png,0.25", "r.png,elsewhere/b/0.png,0.75")
+    wanted = Pair(tmp_path / "r.png", tmp_path / "c" / "0.png")
+    with pytest.raises(ValueError, match=r"has scores for elsewhere/a/0\.png and elsewhere/b/0\.png, and"):
+        scores_of(path, wanted)
+    with pytest.raises(ValueError, match="may be either"):
+        check_names(f"-csv:{path}", [wanted])
+
+
+def test_one_score_is_not_given_to_two_pictures(table, tmp_path):
+    pairs = [Pair(tmp_path / "r.png", tmp_path / side / "0.png") for side in "ab"]
+    path = table("r.png,0.png,0.25")
+    with pytest.raises(ValueError, match=r"one score, of 0\.png, for .*a/0\.png and .*b/0\.png"):
+        check_names(f"csv:{path}", pairs)
+    check_names(f"csv:{path}", [pairs[0], pairs[0]])
+
+
+def test_a_score_of_a_picture_that_is_there_is_of_no_other_of_its_name(table, tmp_path):
+    for side in "ab":
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "0.png").touch()
+    path = table("../r.png,../a/0.png,0.25")
+    with pytest.raises(ValueError, match=r"no score for .*b/0\.png"):
+        scores_of(path, Pair(tmp_path / "r.png", tmp_path / "b" / "0.png"))
+
+
+def test_two_scores_of_one_picture_are_refused_and_one_twice_is_not(table):
+    path = table("r.png,0.png,0.25", "./r.png,x/../0.png,0.5")
+    with pytest.raises(ValueError, match=r"line 3: .* has another score above"):
+        load_peer(f"csv:{path}")
+    path = table("r.png,0.png,0.25", "r.png,0.png,0.25")
+    assert scores_of(path, Pair(Path("r.png"), Path("0.png"))) == [0.25]
+
+
+def test_the_only_other_column_is_the_score_unless_it_is_a_rating(table):
+    path = table("r.png,0.png,0.25", "r.png,1.png,", header="ref,dist,birqa.kadid")
+    assert scores_of(path, Pair(Path("r.png"), Path("0.png"))) == [0.25]
+    with pytest.raises(ValueError, match="no score for"):
+        scores_of(path, Pair(Path("r.png"), Path("1.png")))
+    for header in ("ref,dist,mos", "ref,dist,birqa.kadid,piq:vsi"):
+        with pytest.raises(ValueError, match="call the one that you mean score"):
+            load_peer(f"csv:{table(header=header)}")
+
+
+def test_a_stray_quote_in_a_table_of_scores_is_refused_by_name(table):
+    path = table('"r.png,0.png,1' + "\nr.png,1.png,1" * 20_000)
+    with pytest.raises(ValueError, match=r"scores\.csv is no readable CSV"):
+        load_peer(f"csv:{path}")
+
+
+# What decides the scores ----------------------------------------------------------------
+
+
+def test_a_fingerprint_changes_with_what_decides_the_scores(table, tmp_path, save_tiny, monkeypatch):
+    spec = f"csv:{table('r.png,0.png,0.25')}"
+    before = fingerprint(spec)
+    assert fingerprint(spec) == before != fingerprint(f"-{spec}")
+    table("r.png,0.png,0.5")
+    assert fingerprint(spec) != before
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = tmp_path / "changing.py"
+    module.write_text("def one(dist, ref):\n    return 1.0\n")
+    before = fingerprint("python:changing:one")
+    module.write_text("def one(dist, ref):\n    return 2.0\n")
+    assert fingerprint("python:changing:one") != before
+
+    folder = save_tiny(tmp_path / "model")
+    before = fingerprint(str(folder))
+    save_tiny(folder, head_width=4)
+    assert fingerprint(str(folder)) != before
+
+    before = fingerprint("torchmetrics:psnr")
+    monkeypatch.setattr("torchmetrics.__version__", "0")
+    assert fingerprint("torchmetrics:psnr") != before
+
+    assert fingerprint("command:tool {dist}") == "command:tool {dist}"
+
+
+def test_a_program_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no program no-such-tool: check its name and PATH"):
+        load_peer("command:no-such-tool {dist}")

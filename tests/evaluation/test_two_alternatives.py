@@ -13,16 +13,22 @@ def judgements(*shares):
 
 
 def test_a_metric_earns_the_share_that_chose_as_it_does():
-    # Right, left, right, a tie: .9 + (1 - .2) + .4 + .5 over 4.
+    # Right, left, right, a tie, left: .9 + (1 - .2) + .4 + .5 + (1 - .3) over 5.
     (agreement,) = study_judgements(
-        {"metric": ([0, 1, 0, 1], [1, 0, 1, 1])}, judgements(0.9, 0.2, 0.4, 1.0), resamples=50
+        {"metric": ([0, 1, 0, 1, 1], [1, 0, 1, 1, 0])}, judgements(0.9, 0.2, 0.4, 1.0, 0.3), resamples=50
     )
-    assert agreement.accuracy == pytest.approx((0.9 + 0.8 + 0.4 + 0.5) / 4)
-    assert agreement.majority == pytest.approx((0.9 + 0.8 + 0.6 + 1.0) / 4)
-    pairs = [(0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (1.0, 0.0)]
-    assert agreement.human == pytest.approx(sum(a * a + b * b for a, b in pairs) / 4)
+    assert agreement.accuracy == pytest.approx((0.9 + 0.8 + 0.4 + 0.5 + 0.7) / 5)
+    assert agreement.majority == pytest.approx((0.9 + 0.8 + 0.6 + 1.0 + 0.7) / 5)
+    pairs = [(0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (1.0, 0.0), (0.3, 0.7)]
+    assert agreement.human == pytest.approx(sum(a * a + b * b for a, b in pairs) / 5)
     assert agreement.interval[0] <= agreement.accuracy <= agreement.interval[1]
-    assert agreement.n == 4
+    assert agreement.n == 5
+
+
+def test_choices_on_fewer_than_five_references_have_no_interval():
+    (agreement,) = study_judgements({"metric": ([0] * 4, [1] * 4)}, judgements(0.9, 0.9, 0.9, 0.9))
+    assert agreement.accuracy == pytest.approx(0.9)
+    assert agreement.interval is None
 
 
 def test_siding_with_the_majority_earns_most_and_against_it_least():
@@ -52,6 +58,8 @@ def test_tables_of_choices_are_told_apart_and_read(tmp_path):
         ("ref,left,right,prefers_right\na,b,c,1.5\n", "line 2"),
         ("ref,left,right,prefers_right\na,b,c,nan\n", "line 2"),
         ("ref,left,right,prefers_right\na,b,c\n", "line 2"),
+        ("prefers_right,ref,left,right\n0.5,a,b\n", "line 2: it does not have one value"),
+        ("prefers_right,ref,left,right\n0.5,a,b,c,d\n", "line 2: it does not have one value"),
         ("ref,left,right,prefers_right\n", "holds no choices"),
     ],
 )

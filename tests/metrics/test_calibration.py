@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import birqa
 from birqa.calibration import PredictionInterval, calibrate
+from birqa.cli.calibrate import command
 from birqa.model import load_model
 
 
@@ -72,7 +74,7 @@ def test_more_coverage_is_never_narrower_and_ends_stay_on_the_scale(seed, covera
     ("change", "message"),
     [
         ({"coverage": 1.0}, "between 0 and 1"),
-        ({"coverage": 0.999}, "too few to calibrate"),
+        ({"coverage": 0.999}, r"too few to calibrate .*: give more rated pairs, or a lower coverage\.$"),
         ({"refs": ["one"] * 1200}, "at least two references"),
     ],
 )
@@ -81,6 +83,13 @@ def test_what_cannot_be_calibrated_is_refused(change, message):
     arguments = {"scores": scores, "ratings": ratings, "refs": refs} | change
     with pytest.raises(ValueError, match=message):
         calibrate(**arguments)
+
+
+def test_the_command_takes_a_folder_and_no_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "meta.csv").write_text("ref,dist,mos\nr.png,d.png,0.5\n")
+    with pytest.raises(ValueError, match="there is no metric folder birqa: calibrate writes into one"):
+        command(Path("birqa"), tmp_path / "meta.csv")
 
 
 def test_a_model_keeps_its_interval_and_the_metric_offers_it(save_tiny, tmp_path):

@@ -43,6 +43,10 @@ def command(
     check_unit_range(rated)
     if label_spread and not all(np.isfinite(pair.std) for pair in rated):
         raise ValueError(f"{data}: --label-spread needs a number in the column std of every row.")
+    if not model.is_dir():
+        raise ValueError(
+            f"there is no metric folder {model}: calibrate writes into one, such as OUT/model of birqa train."
+        )
     results = score_pairs(
         create_full_reference(model, threads=threads), (Pair(pair.ref, pair.dist) for pair in rated)
     )

@@ -1,6 +1,5 @@
 """birqa data: rated training and test pictures made from pristine photographs."""
 
-import csv
 import json
 import sys
 from collections.abc import Callable
@@ -187,11 +186,15 @@ def _references(
 
 def _read_manifest(path: Path) -> dict[str, str]:
     """file -> split."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "split"} <= set(reader.fieldnames or []):
-            raise ValueError(f"{path}: the columns file and split are needed.")
-        return {row["file"]: row["split"] for row in reader}
+    from birqa.ratings import read_table
+
+    header, rows = read_table(path)
+    if not {"file", "split"} <= set(header):
+        raise ValueError(f"{path}: the columns file and split are needed.")
+    for line, row in rows:
+        if not row["file"] or row["split"] is None:
+            raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
+    return {row["file"]: row["split"] for _, row in rows}
 
 
 @app.command("tid2013")

@@ -44,7 +44,11 @@ def index_command(
         Path | None, typer.Option(help="Scores and split from this meta_info CSV of IQA-PyTorch.")
     ] = None,
 ) -> None:
-    """Write a data set as one CSV for `birqa train` and `birqa eval`: scores 0..1, larger is better."""
+    """Write a data set as one CSV: scores 0..1, larger is better.
+
+    It is for `birqa train` and `birqa eval`; of judged pairs (bapps, pieapp-2afc) for `birqa eval` alone; of
+    pictures without references (koniq10k, live-itw) for `birqa train-blind`.
+    """
     from collections import Counter
 
     from birqa.cli import options

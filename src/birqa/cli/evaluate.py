@@ -15,7 +15,7 @@ from birqa.cli import options
 if TYPE_CHECKING:
     import numpy as np
 
-    from birqa.evaluation.agreement import Study
+    from birqa.evaluation.agreement import Interval, Study
     from birqa.metric import FullReferenceMetric
     from birqa.pairing import Pair
 
@@ -24,7 +24,8 @@ def command(
     meta: Annotated[
         Path,
         typer.Argument(
-            help="CSV with ref,dist,mos[,split,type,level]; paths relative to it; larger is better."
+            help="CSV with ref,dist,mos[,split,type,level]; paths relative to it; larger is better. Tables "
+            "of image,mos, which `data index` makes of koniq10k and live-itw, are for train-blind."
         ),
     ],
     metric: options.Metric = "birqa",
@@ -32,8 +33,8 @@ def command(
         list[str] | None,
         typer.Option(
             help="Another metric beside it: a birqa metric, piq:vsi, torchmetrics:ms-ssim, pyiqa:topiq_fr, "
-            "python:module:function, csv:scores.csv or command:tool {ref} {dist}; - in front where smaller "
-            "is better. Repeat for more."
+            "python:module:function, csv:scores.csv (ref,dist,score, or what --scores wrote of one metric), "
+            "command:tool {ref} {dist}; - in front where smaller is better. Repeat for more."
         ),
     ] = None,
     engine: options.Engine = "auto",
@@ -55,18 +56,24 @@ def command(
         Path | None, typer.Option(help="Keep the peers' scores in this file, and take them from there.")
     ] = None,
     scores_file: Annotated[
-        Path | None, typer.Option("--scores", help="Write every score to this CSV file.")
+        Path | None,
+        typer.Option("--scores", help="Write every score to this CSV file, paths relative to it."),
     ] = None,
+    by_type: Annotated[
+        bool, typer.Option("--by-type", help="SROCC within each type and level too; --json always has them.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Correlate scores with human ratings: SROCC, KROCC, PLCC, RMSE, with 95 % intervals, beside peers.
 
-    A table with ref,left,right,prefers_right is read as two-alternative choices and gives their accuracy.
-    Exit code 2 when a pair could not be scored; it is left out for every metric, and the others are counted.
+    Fewer than five references give no intervals. A table with ref,left,right,prefers_right is read as
+    two-alternative choices and gives their accuracy. Exit code 2 when a pair could not be scored; it is left
+    out for every metric, and the others are counted.
     """
+    from birqa.evaluation.agreement import draw_tests
     from birqa.evaluation.correlation import require_scipy
     from birqa.metric import create_full_reference
-    from birqa.ratings import is_judgement_table
+    from birqa.ratings import is_judgement_table, split_unit
 
     require_scipy()
     levels = options.parse_background(background)
@@ -74,6 +81,9 @@ def command(
     options.check_output(cache, [meta, scores_file])
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
+    draw_tests([split_unit(row) for row in rows], splits)
+    if by_type and not any(not choices and (row.type or row.level) for row in rows):
+        raise ValueError(f"{meta} rates no types or levels: leave --by-type out.")
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
     for index, error in sorted(errors.items()):
@@ -91,7 +101,7 @@ def command(
         "failed": len(errors),
         "resamples": resamples,
     }
-    report = _report_choices if choices else partial(_report_ratings, splits=splits)
+    report = _report_choices if choices else partial(_report_ratings, splits=splits, by_type=by_type)
     report(record, rows, columns, errors, resamples, as_json)
     raise typer.Exit(2 if errors else 0)
 
@@ -100,9 +110,7 @@ def _rated_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]"
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
-    rated = [pair for pair in read_rated_pairs(meta) if split in (None, pair.split)]
-    if not rated:
-        raise ValueError(f"{meta} has no rows with split {split}.")
+    rated = _of_split(read_rated_pairs(meta), split, meta)
     return [Pair(pair.ref, pair.dist) for pair in rated], rated
 
 
@@ -111,10 +119,20 @@ def _choice_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]
     from birqa.pairing import Pair
     from birqa.ratings import read_judgements
 
-    chosen = [choice for choice in read_judgements(meta) if split in (None, choice.split)]
+    chosen = _of_split(read_judgements(meta), split, meta)
+    return [Pair(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
+
+
+def _of_split(rows: list[Any], split: str | None, meta: Path) -> list[Any]:
+    from birqa.ratings import check_leakage
+
+    if split is None:
+        return rows
+    check_leakage(rows)
+    chosen = [row for row in rows if row.split == split]
     if not chosen:
         raise ValueError(f"{meta} has no rows with split {split}.")
-    return [Pair(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
+    return chosen
 
 
 def _score(
@@ -134,11 +152,19 @@ def _score(
 
     errors: dict[int, str] = {}
     columns = {scorer.info.name: np.full(len(pairs), np.nan)}
+    names: list[str] = []
+    for spec in peers:
+        name = spec.removeprefix("-")
+        # The same scores may stand there twice, once turned round.
+        name = spec if name in names else name
+        if name in (scorer.info.name, *names):
+            raise ValueError(f"--peer {spec} is measured already: leave it out, or give it another name.")
+        names.append(name)
     if peers:
         with tempfile.TemporaryDirectory() as folder:
             kept = cache or Path(folder) / "scores.jsonl"
             table, errors = score_by_peers(pairs, peers, kept, workers, resize=resize, background=background)
-        columns |= {spec.removeprefix("-"): table[:, index] for index, spec in enumerate(peers)}
+        columns |= {name: table[:, index] for index, name in enumerate(names)}
     results = options.with_progress(score_pairs(scorer, pairs, resize, background), len(pairs))
     for index, result in enumerate(results):
         if result.score is None:
@@ -156,14 +182,17 @@ def _report_ratings(
     resamples: int,
     as_json: bool,
     splits: int,
+    by_type: bool,
 ) -> None:
     from birqa.evaluation.agreement import study_agreement
+    from birqa.ratings import split_unit
 
     kept = [index for index in range(len(rated)) if index not in errors]
+    refs = [split_unit(rated[index]) for index in kept]
     study = study_agreement(
         {name: column[kept].tolist() for name, column in columns.items()},
         [rated[index].mos for index in kept],
-        [str(rated[index].ref) for index in kept],
+        refs,
         {
             name: [getattr(rated[index], name) for index in kept]
             for name in ("type", "level")
@@ -173,11 +202,14 @@ def _report_ratings(
         splits=splits,
     )
     if not as_json:
-        _print_study(study, record["data"])
+        print(f"{record['data']}: {len(kept)} pairs; {_brackets(refs)}")
+        _print_study(study)
+        if by_type:
+            _print_groups(study)
         return
     record |= {
         "pairs": len(kept),
-        "references": len({rated[index].ref for index in kept}),
+        "references": len(set(refs)),
         "agreements": [agreement.to_dict() for agreement in study.agreements],
         "differences": [gap.to_dict() for gap in study.differences],
     }
@@ -193,6 +225,7 @@ def _report_choices(
     as_json: bool,
 ) -> None:
     from birqa.evaluation.two_alternatives import study_judgements
+    from birqa.ratings import split_unit
 
     kept = [index for index in range(len(choices)) if not {2 * index, 2 * index + 1} & set(errors)]
     if not kept:
@@ -207,48 +240,77 @@ def _report_choices(
         print(json.dumps(record, indent=1))
         return
     first = agreements[0]
+    refs = [split_unit(choices[index]) for index in kept]
     print(
         f"{record['data']}: {first.n} choices; a person agrees with the others in {first.human:.4f}, "
-        f"siding with the majority earns {first.majority:.4f}; brackets are 95 % intervals by reference"
+        f"siding with the majority earns {first.majority:.4f}; {_brackets(refs)}"
     )
     width = max(len(agreement.metric) for agreement in agreements)
     for agreement in agreements:
-        low, high = agreement.interval
-        print(f"{agreement.metric:<{width}}  2AFC {agreement.accuracy:.4f} [{low:.3f}, {high:.3f}]")
+        print(f"{agreement.metric:<{width}}  2AFC {agreement.accuracy:.4f}{_ends(agreement.interval)}")
 
 
-def _print_study(study: "Study", meta: str) -> None:
+def _brackets(refs: list[str]) -> str:
+    """What the brackets are, or why there are none."""
+    from birqa.evaluation.agreement import MIN_REFERENCES, enough_references
+
+    if enough_references(refs):
+        return "brackets are 95 % intervals by reference"
+    return f"too few references ({len(set(refs))}) for intervals, which need {MIN_REFERENCES}"
+
+
+def _ends(interval: "Interval | None") -> str:
+    return "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _print_study(study: "Study") -> None:
     first = study.agreements[0]
-    print(f"{meta}: {first.n} pairs; brackets are 95 % intervals by reference")
     width = max(len(agreement.metric) for agreement in study.agreements)
     gaps = [None, *study.differences]
     for agreement, gap in zip(study.agreements, gaps, strict=True):
-        low, high = agreement.intervals["srocc"]
         line = (
-            f"{agreement.metric:<{width}}  SROCC {agreement.srocc:.4f} [{low:.3f}, {high:.3f}]  "
+            f"{agreement.metric:<{width}}  SROCC {agreement.srocc:.4f}{_ends(agreement.intervals['srocc'])}  "
             f"KROCC {agreement.krocc:.4f}  PLCC {agreement.plcc:.4f}, fitted {agreement.plcc_fitted:.4f}  "
             f"RMSE {agreement.rmse:.4f}"
         )
         if agreement.srocc_splits:
             mean, spread = statistics.mean(agreement.srocc_splits), statistics.pstdev(agreement.srocc_splits)
             line += f"  {len(agreement.srocc_splits)} splits {mean:.4f} +- {spread:.4f}"
-        if gap is not None:
+        if gap is not None and gap.interval is not None:
             low, high = gap.interval
             verdict = "better" if gap.significant else "worse" if high < 0 else "no clear difference"
             line += f"  {first.metric} is {gap.median:+.3f} [{low:+.3f}, {high:+.3f}]: {verdict}"
         print(line)
 
 
+def _print_groups(study: "Study") -> None:
+    """A table for each of type and level: groups downwards, as many metrics side by side as fit."""
+    names = [agreement.metric for agreement in study.agreements]
+    for label in study.agreements[0].srocc_by:
+        groups = list(dict.fromkeys(group for one in study.agreements for group in one.srocc_by[label]))
+        side = max(map(len, [f"SROCC by {label}", *groups]))
+        width = max(map(len, names))
+        fitting = max(1, (110 - side) // (width + 2))
+        for start in range(0, len(names), fitting):
+            shown = study.agreements[start : start + fitting]
+            print("  ".join([f"SROCC by {label}".ljust(side), *(one.metric.rjust(width) for one in shown)]))
+            for group in groups:
+                values = (one.srocc_by[label].get(group) for one in shown)
+                cells = ("-" if value is None else f"{value:.4f}" for value in values)
+                print("  ".join([group.ljust(side), *(cell.rjust(width) for cell in cells)]))
+
+
 def _write_scores(path: Path, pairs: "list[Pair]", columns: "dict[str, np.ndarray]") -> None:
     import csv
 
+    from birqa.data.sets.index import relative
     from birqa.files import replacing
 
+    folder = path.parent.resolve()
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["ref", "dist", *columns])
         for index, pair in enumerate(pairs):
             values = (column[index] for column in columns.values())
-            writer.writerow(
-                [pair.ref, pair.dist, *("" if value != value else f"{value:.8g}" for value in values)]
-            )
+            paths = (relative(file, folder) for file in (pair.ref, pair.dist))
+            writer.writerow([*paths, *("" if value != value else f"{value:.8g}" for value in values)])

@@ -37,6 +37,8 @@ def command(
     for index, error in sorted(errors.items()):
         print(f"birqa: {options.naming(rows[index].dist, error)}", file=sys.stderr)
     good = [index for index in range(len(rows)) if index not in errors]
+    if not good:
+        raise ValueError(f"{meta}: none of the {len(rows)} pairs could be scored.")
     columns = {peer: scores[good, column] for column, peer in enumerate(peers)}
     studies = study_faithfulness([rows[index] for index in good], columns, values)
     if as_json:

@@ -48,7 +48,7 @@ def command(
     require_torch()
     from birqa.export import save_model
     from birqa.network.birqa import BiRQA
-    from birqa.ratings import SPLITS, read_rated_pairs, rescaled
+    from birqa.ratings import SPLITS, check_leakage, read_rated_pairs, rescaled
     from birqa.training.config import FINE_TUNING, load_recipe
     from birqa.training.fit import Trainer, start_from
     from birqa.training.recipes import read_card
@@ -65,6 +65,7 @@ def command(
     config = load_recipe(recipe, **overrides)
     written = read_card(card)
     pairs = read_rated_pairs(data)
+    check_leakage(pairs)
     if mos_range is not None:
         pairs = rescaled(pairs, *mos_range)
     train, val, test = ([pair for pair in pairs if pair.split == split] for split in SPLITS)

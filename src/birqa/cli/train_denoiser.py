@@ -45,14 +45,16 @@ def command(
     from birqa.engines.torch import load_single
     from birqa.evaluation.peers import load_callable
     from birqa.export import save_single
-    from birqa.ratings import read_rated_pictures
+    from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
     from birqa.training.denoiser import Called, DenoiserRecipe, train_denoiser
     from birqa.training.recipes import read_card, read_parts
 
     parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
     written = read_card(card)
-    pictures = [picture for picture in read_rated_pictures(data) if picture.split != "test"]
+    rated = read_rated_pictures(data)
+    check_leakage(rated)
+    pictures = [picture for picture in rated if picture.split != "test"]
     scored: Any = None
     label = "none"
     if parts.training.asks_metric:

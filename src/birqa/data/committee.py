@@ -24,7 +24,7 @@ from birqa.evaluation.logistic import fit_logistic
 from birqa.evaluation.scoring import Progress, score_all_by_peers
 from birqa.files import replacing
 from birqa.pairing import Pair
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.ratings import RatedPair, check_repeats, read_rated_pairs
 
 COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split")
 
@@ -44,13 +44,14 @@ def label_by_committee(
     and the rating itself on others, so that validation stays human. Unrated rows outside train are left out.
     Scores are kept in `OUT.scores.jsonl` as they come; a broken run is resumed by running it again, and the
     file is removed at the end. A reference that several tables hold is named by one path, so that training
-    draws from all of its versions together. Raises ValueError where no pair is rated, or for a weight outside
-    [0, 1].
+    draws from all of its versions together. Raises ValueError where no pair is rated, where one is there
+    twice, or for a weight outside [0, 1].
     """
     if not 0 <= weight <= 1:
         raise ValueError(f"weight={weight:g} should be from 0 (ratings alone) to 1 (committee alone).")
     rows = list(chain.from_iterable(read_rated_pairs(table, allow_unrated=True) for table in tables))
     rows = [row for row in rows if row.split == "train" or not isnan(row.mos)]
+    check_repeats(rows, out)
     rated = [index for index, row in enumerate(rows) if row.split == "train" and not isnan(row.mos)]
     if not rated:
         raise ValueError(f"{tables[0]}: no training row has a rating, so nothing sets the committee's scale.")

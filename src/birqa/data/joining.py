@@ -3,7 +3,7 @@
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from birqa.data.distortions import KADID10K, LEVELS, TID2013
 from birqa.data.synthesis import read_cells
 from birqa.files import replacing
-from birqa.ratings import RatedPair, read_rated_pairs, rescaled
+from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled
 
 COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
 
@@ -73,7 +73,8 @@ def join_tables(
 
     `mos_range` gives the ratings of `added` that are 0 and 1 on the scale of `table`; what falls below 0
     becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range,
-    ratings far off the scale, or where no row of `table` is for training.
+    ratings far off the scale, a pair that both tables have, where no row of `table` is for training, or where
+    a reference of its other splits would be trained on.
     """
     worst, best = mos_range
     if not 0 < share < 1:
@@ -91,15 +92,17 @@ def join_tables(
                 "what 0 and 1 are on the added table's own scale (--mos-range)."
             )
     weight = share / (1 - share) * references / len({row.ref for row in new})
+    joined = [*rows, *(replace(row, split="train", weight=weight, mos=max(0.0, row.mos)) for row in new)]
+    check_leakage(joined)
+    check_repeats(joined, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(_row(row, out, row.mos, row.split, row.weight) for row in rows)
-        writer.writerows(_row(row, out, max(0.0, row.mos), "train", weight) for row in new)
+        writer.writerows(_row(row, out) for row in joined)
     return out
 
 
-def _row(pair: RatedPair, out: Path, mos: float, split: str, weight: float) -> Sequence[str]:
+def _row(pair: RatedPair, out: Path) -> Sequence[str]:
     ref, dist = (os.path.relpath(path, out.parent) for path in (pair.ref, pair.dist))
-    return ref, dist, f"{mos:.6f}", pair.type, pair.level, split, f"{weight:g}"
+    return ref, dist, f"{pair.mos:.6f}", pair.type, pair.level, pair.split, f"{pair.weight:g}"

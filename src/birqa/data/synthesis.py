@@ -8,6 +8,8 @@ photographs and labels each with its own rating. All write `ref/`, `dist/` and `
 
 import csv
 import hashlib
+import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +20,13 @@ from typing import Literal
 import cv2
 import numpy as np
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from birqa.data.distortions import KADID10K, LEVELS, TID2013, TID2013_EXACT, Distortion
 from birqa.data.distortions._pixels import Image, from_uint8, to_uint8
 from birqa.data.distortions.varied import FAMILIES, draw_family
+from birqa.files import replacing
+from birqa.images import load_image, to_float
+from birqa.ratings import read_table
 from birqa.workers import start_workers
 
 ImageFormat = Literal["png", "bmp"]
@@ -38,6 +42,9 @@ TID2013_CROPS = (
     (0, 74), (0, 150), (0, 255), (57, 61), (28, 60), (59, 33), (66, 47), (65, 116),
 )  # fmt: skip
 """Left and top of TID2013's references 1..24 within the Kodak pictures of the same number."""
+
+TID2013_REFERENCES = 25
+"""The last of them is no photograph of Kodak's."""
 
 COMBINED_LEVEL_ODDS = {1: 0.35, 2: 0.3, 3: 0.2, 4: 0.15}
 """Two strong distortions leave nothing to rank, so mild levels are drawn more often."""
@@ -91,8 +98,9 @@ def build_kadid(
     `mos` is the mean rating of the (type, level) cell over KADID-10k's references, `std` the standard
     deviation of the ratings about it. `split_of` maps the stem of a reference's file name to its split (empty
     where it has none). Pictures that exist already are kept, so a broken run is resumed by running it again;
-    `meta.csv` is written last and covers exactly `references`. One process per CPU core unless `workers` says
-    otherwise; in a script, call this under `if __name__ == "__main__":`.
+    `sources.json` says what each reference was made of, and ValueError is raised where that was another
+    photograph or seed. `meta.csv` is written last and covers exactly `references`. One process per CPU core
+    unless `workers` says otherwise; in a script, call this under `if __name__ == "__main__":`.
     """
     _check_sources(references)
     cells = read_cells(ratings_csv, KADID10K)
@@ -141,14 +149,8 @@ def build_tid2013(
     unknown = sorted(set(types) - set(TID2013))
     if unknown:
         raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from 1 to {max(TID2013)}")
-    try:
-        ratings = {
-            (int(row["ref"]), int(row["type"]), int(row["level"])): float(row["quality"])
-            for row in _read_table(ratings_csv, ("ref", "type", "level", "quality"))
-        }
-    except ValueError as error:
-        raise ValueError(f"{ratings_csv} is no table of TID2013's ratings ({error}).") from None
     sources = _kodak_sources(kodak)
+    ratings = dict(_read_ratings(ratings_csv, ("ref", "type", "level", "quality")))
     numbers = range(1, len(TID2013_CROPS) + 1)
     wanted = [(number, kind, level) for number in numbers for kind in types for level in LEVELS]
     for key in wanted:
@@ -156,6 +158,12 @@ def build_tid2013(
             raise ValueError(
                 f"{ratings_csv} has no rating for reference {key[0]}, type {key[1]}, level {key[2]}; "
                 "use the complete TID2013 table"
+            )
+    for number, kind, level in ratings:
+        if not (1 <= number <= TID2013_REFERENCES and kind in TID2013 and level in LEVELS):
+            raise ValueError(
+                f"{ratings_csv} rates reference {number}, type {kind}, level {level}, which TID2013 does not "
+                "have: give TID2013's own table, not another database's"
             )
     jobs = [
         _Job(sources[number], out, "TID2013", _grid(sources[number].stem, types, image_format),
@@ -244,18 +252,21 @@ def build_varied(
 def read_cells(path: Path, needed: Iterable[int] = ()) -> dict[tuple[int, int], tuple[float, float]]:
     """Mean and standard deviation of `quality` over the references, for every (type, level) of the table.
 
-    Raises ValueError where a type of `needed` is not rated at every level.
+    Raises ValueError where a type of `needed` is not rated at every level, or a cell is not a number.
     """
-    qualities: dict[tuple[int, int], list[float]] = {}
-    for row in _read_table(path, ("type", "level", "quality")):
-        qualities.setdefault((int(row["type"]), int(row["level"])), []).append(float(row["quality"]))
+    qualities: dict[tuple[int, ...], list[float]] = {}
+    for cell, quality in _read_ratings(path, ("type", "level", "quality")):
+        qualities.setdefault(cell, []).append(quality)
     for number, level in product(needed, LEVELS):
         if (number, level) not in qualities:
             raise ValueError(
                 f"{path} has no rating for type {number}, level {level}; "
                 "use the complete table of the database"
             )
-    return {cell: (float(np.mean(values)), float(np.std(values))) for cell, values in qualities.items()}
+    return {
+        (kind, level): (float(np.mean(values)), float(np.std(values)))
+        for (kind, level), values in qualities.items()
+    }
 
 
 def random_generator(seed: int, stem: str, number: int, level: int) -> np.random.Generator:
@@ -264,17 +275,27 @@ def random_generator(seed: int, stem: str, number: int, level: int) -> np.random
     return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _read_ratings(path: Path, columns: Sequence[str]) -> list[tuple[tuple[int, ...], float]]:
+    """Of each row the whole numbers of the columns, and the rating in the last of them."""
     if not path.is_file():
         raise FileNotFoundError(
             f"ratings table {path} not found; pass the CSV with columns {', '.join(columns)}"
         )
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        absent = [column for column in columns if column not in (reader.fieldnames or ())]
-        if absent:
-            raise ValueError(f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}")
-        return list(reader)
+    header, rows = read_table(path)
+    absent = [column for column in columns if column not in header]
+    if absent:
+        raise ValueError(f"{path} lacks the column {absent[0]!r}; it needs {', '.join(columns)}")
+    *places, rating = columns
+    ratings = []
+    for line, row in rows:
+        try:
+            place, quality = tuple(int(row[column]) for column in places), float(row[rating])
+        except (TypeError, ValueError):
+            quality = math.nan
+        if not math.isfinite(quality):
+            raise ValueError(f"{path}, line {line}: {', '.join(columns)} are not all numbers")
+        ratings.append((place, quality))
+    return ratings
 
 
 def _check_sources(references: Sequence[Path]) -> None:
@@ -311,6 +332,7 @@ def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -
         raise ValueError(f"image format {jobs[0].image_format!r} is not lossless here; choose png or bmp")
     for folder in ("ref", "dist"):
         (jobs[0].out / folder).mkdir(parents=True, exist_ok=True)
+    _record_sources(jobs)
     count = min(workers or os.cpu_count() or 1, len(jobs))
     if count == 1:
         for done, job in enumerate(jobs, 1):
@@ -324,11 +346,34 @@ def _run(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -
                 progress(done, len(jobs))
 
 
+def _record_sources(jobs: Sequence[_Job]) -> None:
+    """Raises ValueError where pictures would be kept that were made from something else."""
+    path = jobs[0].out / "sources.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for job in jobs:
+        made_of = {"sha256": hashlib.sha256(job.source.read_bytes()).hexdigest(), "seed": job.seed}
+        reference = _reference(job)
+        kept = [reference, *(job.out / "dist" / picture.file for picture in job.pictures)]
+        before = record.get(reference.name, made_of)
+        if before != made_of and any(file.exists() for file in kept):
+            same = before["sha256"] == made_of["sha256"]
+            what = f"seed {before['seed']}" if same else f"another {job.source.name}"
+            raise ValueError(
+                f"{job.out} holds pictures made from {what}: choose another folder, or delete this one"
+            )
+        record[reference.name] = made_of
+    with replacing(path) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def _reference(job: _Job) -> Path:
+    return job.out / "ref" / f"{job.source.stem}.{job.image_format}"
+
+
 def _make_reference(job: _Job) -> None:
-    stem = job.source.stem
     registry: dict[int, Distortion] = _DATABASES.get(job.database, {})
     missing = [picture for picture in job.pictures if not (job.out / "dist" / picture.file).exists()]
-    reference = job.out / "ref" / f"{stem}.{job.image_format}"
+    reference = _reference(job)
     if not missing and reference.exists():
         return
     image = _load(job.source, job.crop)
@@ -346,20 +391,17 @@ def _make_reference(job: _Job) -> None:
 
 
 def _load(path: Path, crop: tuple[int, int, int, int] | None) -> Image:
-    try:
-        with PillowImage.open(path) as picture:
-            rgb = picture.convert("RGB")
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} is no picture that can be read: take it out of the folder") from None
-    if crop is not None:
-        left, top, width, height = crop
-        if rgb.width < left + width or rgb.height < top + height:
-            raise ValueError(
-                f"{path} is {rgb.width}x{rgb.height}, too small for the crop {width}x{height} "
-                f"at ({left}, {top}); use the original Kodak photographs, portrait ones upright"
-            )
-        rgb = rgb.crop((left, top, left + width, top + height))
-    return from_uint8(np.asarray(rgb))
+    # Deep pictures too are damaged as their reference is stored, at 8 bits.
+    image = from_uint8(to_uint8(to_float(load_image(path))))
+    if crop is None:
+        return image
+    left, top, width, height = crop
+    if image.shape[1] < left + width or image.shape[0] < top + height:
+        raise ValueError(
+            f"{path} is {image.shape[1]}x{image.shape[0]}, too small for the crop {width}x{height} "
+            f"at ({left}, {top}); use the original Kodak photographs, portrait ones upright"
+        )
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
 def _save(image: Image, path: Path) -> None:

@@ -87,13 +87,18 @@ def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
     if factor == 1:
         return image
     height, width = image.shape[:2]
-    whole = np.pad(image, [(0, -height % factor), (0, -width % factor), (0, 0)], mode="edge")
-    # Strided sums are several times faster than a mean over two axes of a reshaped array.
-    total = np.zeros((whole.shape[0] // factor, whole.shape[1] // factor, 3), np.float32)
-    for row in range(factor):
-        for column in range(factor):
-            total += whole[row::factor, column::factor]
-    return total / np.float32(factor**2 * (255 if image.dtype == np.uint8 else 1))
+    down, right = -height % factor, -width % factor
+    whole = np.pad(image, [(0, down), (0, right), (0, 0)], mode="edge") if down or right else image
+    levels = image.dtype == np.uint8
+    # Several times faster than a mean over two axes of a reshaped array: first whole rows, in whole numbers.
+    rows: Any = whole[::factor].astype(np.uint16 if levels and factor < 256 else np.float32)
+    for row in range(1, factor):
+        rows += whole[row::factor]
+    total = rows[:, ::factor].astype(np.float32)
+    for column in range(1, factor):
+        total += rows[:, column::factor]
+    total /= np.float32(factor**2 * (255 if levels else 1))
+    return total
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

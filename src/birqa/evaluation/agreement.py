@@ -10,6 +10,8 @@ from birqa.evaluation.correlation import correlate, require_scipy
 from birqa.evaluation.logistic import fit_logistic
 
 RESAMPLES = 1000
+# A bootstrap of fewer references repeats itself: its intervals would look far too certain.
+MIN_REFERENCES = 5
 Interval = tuple[float, float]
 """Ends of the 95 % interval: percentiles 2.5 and 97.5 of the bootstrap."""
 
@@ -29,8 +31,8 @@ class Agreement:
     plcc: float
     plcc_fitted: float
     rmse: float
-    intervals: dict[str, Interval]
-    """95 % interval of each figure above, by its name."""
+    intervals: dict[str, Interval | None]
+    """95 % interval of each figure above, by its name; None where there are fewer than 5 references."""
     srocc_by: dict[str, dict[str, float]] = field(default_factory=dict)
     """SROCC within each group: column ("type", "level") -> value -> SROCC."""
     srocc_splits: list[float] = field(default_factory=list)
@@ -42,17 +44,20 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Difference:
-    """SROCC of `metric` minus SROCC of `other` on the same pairs and the same resamples."""
+    """SROCC of `metric` minus SROCC of `other` on the same pairs and the same resamples.
+
+    `median`, `interval` and `significant` are None where there are fewer than 5 references.
+    """
 
     metric: str
     other: str
-    median: float
-    interval: Interval
+    median: float | None
+    interval: Interval | None
 
     @property
-    def significant(self) -> bool:
+    def significant(self) -> bool | None:
         """The paper's rule: `metric` is better when the whole 95 % interval is above zero."""
-        return self.interval[0] > 0
+        return None if self.interval is None else self.interval[0] > 0
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "significant": self.significant}
@@ -79,16 +84,16 @@ def study_agreement(
 
     The bootstrap draws references with all their pairs, the same ones for every metric; the logistic curves
     are fitted once, on all pairs. `groups` names further columns ("type") for SROCC within each value.
-    `splits` asks for SROCC on the test parts of so many random splits. Raises ValueError where nothing can be
-    correlated.
+    `splits` asks for SROCC on the test parts of so many random splits. Fewer than 5 references give no
+    intervals. Raises ValueError where nothing can be correlated.
 
     Source: paired bootstrap and its rule, BiRQA appendix C.5, there over pictures, here over references,
     because pairs of one reference are not independent.
     """
     stats = require_scipy()
     ratings = np.asarray(mos, np.float64)
-    samples = resample_references(refs, resamples, seed)
-    tests = [split_references(refs, number) == "test" for number in range(splits)]
+    tests = draw_tests(refs, splits)
+    samples = resample_references(refs, resamples, seed) if enough_references(refs) else []
     agreements, sroccs = [], []
     for name, values in scores.items():
         column = np.asarray(values, np.float64)
@@ -100,7 +105,8 @@ def study_agreement(
         for picked in samples:
             score, fit, rating = column[picked], fitted[picked], ratings[picked]
             figures["srocc"].append(spearman(score, rating))
-            figures["krocc"].append(float(stats.kendalltau(score, rating).statistic))
+            # As of the others, 0 where a resample is of one picture alone.
+            figures["krocc"].append(float(np.nan_to_num(stats.kendalltau(score, rating).statistic)))
             figures["plcc"].append(_pearson(score, rating))
             figures["plcc_fitted"].append(_pearson(fit, rating))
             figures["rmse"].append(_rmse(fit, rating))
@@ -114,7 +120,7 @@ def study_agreement(
                 whole.plcc,
                 _pearson(fitted, ratings),
                 _rmse(fitted, ratings),
-                {key: bootstrap_interval(value) for key, value in figures.items()},
+                {key: bootstrap_interval(value) if samples else None for key, value in figures.items()},
                 {
                     label: _srocc_within(column, ratings, np.asarray(values))
                     for label, values in (groups or {}).items()
@@ -123,13 +129,33 @@ def study_agreement(
             )
         )
     first, *others = agreements
+    gaps = [sroccs[0] - srocc for srocc in sroccs[1:]]
     differences = [
         Difference(first.metric, other.metric, float(np.median(gap)), bootstrap_interval(gap))
-        for other, gap in (
-            (other, sroccs[0] - srocc) for other, srocc in zip(others, sroccs[1:], strict=True)
-        )
+        if samples
+        else Difference(first.metric, other.metric, None, None)
+        for other, gap in zip(others, gaps, strict=True)
     ]
     return Study(agreements, differences)
+
+
+def enough_references(refs: Sequence[str]) -> bool:
+    """Whether an interval over these references means anything."""
+    return len(set(refs)) >= MIN_REFERENCES
+
+
+def draw_tests(refs: Sequence[str], splits: int) -> list[np.ndarray]:
+    """Which pairs are in the test part of each random 6:2:2 split, seeds 0, 1, ...
+
+    Raises ValueError where there are too few references for that.
+    """
+    tests = [split_references(refs, seed) == "test" for seed in range(splits)]
+    if splits and not (enough_references(refs) and min(test.sum() for test in tests) >= 3):
+        raise ValueError(
+            f"{len(set(refs))} references with {len(refs)} pairs are too few for random splits: at least "
+            f"{MIN_REFERENCES} are needed, and 3 pairs in every test part; leave the splits out."
+        )
+    return tests
 
 
 def split_references(refs: Sequence[str], seed: int, shares: tuple[int, int, int] = (6, 2, 2)) -> np.ndarray:

@@ -7,20 +7,23 @@ A peer is named by a spec:
     pyiqa:topiq_fr              a metric of the pyiqa package
     torchmetrics:ms-ssim        psnr, psnr-luma, ssim or ms-ssim of torchmetrics (the last two on luma)
     python:package.module:name  a callable (dist, ref) -> float on arrays (H, W, 3), as the files hold them
-    csv:scores.csv              scores computed elsewhere, with columns ref, dist, score
+    csv:scores.csv              scores computed elsewhere, with columns ref, dist, score, or those of
+                                `birqa eval --scores` without peers
     command:tool {ref} {dist}   a program that prints the score as its last word
 
 A "-" before one of the last three says that smaller is better; of the others that is known.
 """
 
-import csv
+import hashlib
 import importlib
 import importlib.util
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -30,6 +33,7 @@ import numpy as np
 
 from birqa.images import to_float
 from birqa.pairing import Pair
+from birqa.ratings import read_table
 
 Score = Callable[[np.ndarray, np.ndarray, Pair], float]
 """(dist, ref, pair): two decoded pictures (H, W, 3) and the files that they are from."""
@@ -70,6 +74,33 @@ def load_peer(spec: str, threads: int | None = None) -> Peer:
     if larger_is_better != negated:
         return Peer(spec.removeprefix("-"), score)
     return Peer(spec.removeprefix("-"), lambda dist, ref, pair: -score(dist, ref, pair))
+
+
+def fingerprint(spec: str) -> str:
+    """All that decides the scores of a peer beside the pictures, as far as it is known.
+
+    The weights of a metric of ours, the version of a package, the content of a table or of a callable's
+    module; of a command no more than its line. Raises what `load_peer` raises.
+    """
+    kind, colon, rest = spec.removeprefix("-").partition(":")
+    if not colon:
+        from birqa.registry import find_model
+
+        return f"{spec} {find_model(kind).digest}"
+    if kind == "command":
+        return spec
+    if kind in ("csv", "python"):
+        path = rest if kind == "csv" else _import(rest.partition(":")[0]).__file__
+        # What is built into Python has no file.
+        return f"{spec} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}" if path else spec
+    return f"{spec} {getattr(importlib.import_module(kind), '__version__', '')}"
+
+
+def check_names(spec: str, pairs: Sequence[Pair]) -> None:
+    """Raises ValueError where a csv: peer leaves open which of its scores belongs to which of the pairs."""
+    kind, _, rest = spec.removeprefix("-").partition(":")
+    if kind == "csv":
+        _Table(Path(rest)).check(pairs)
 
 
 def _own(name: str, threads: int | None) -> tuple[Score, bool]:
@@ -221,10 +252,7 @@ def load_callable(path: str) -> Callable[..., Any]:
     module, colon, name = path.partition(":")
     if not colon:
         raise ValueError(f"python:{path} should be python:package.module:name.")
-    try:
-        function = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
-        raise ValueError(f"{module} cannot be imported ({error}): check its name and PYTHONPATH.") from None
+    function = getattr(_import(module), name, None)
     if not callable(function):
         raise ValueError(f"{module} has no callable {name}.")
 
@@ -239,28 +267,108 @@ def load_callable(path: str) -> Callable[..., Any]:
     return told
 
 
+def _import(module: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(f"{module} cannot be imported ({error}): check its name and PYTHONPATH.") from None
+
+
 def _python(path: str) -> tuple[Score, bool]:
     function = load_callable(path)
     return lambda dist, ref, pair: float(function(dist, ref)), True
 
 
-def _csv(path: str) -> tuple[Score, bool]:
-    table: dict[tuple[str, str], float] = {}
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"ref", "dist", "score"} <= set(reader.fieldnames or []):
-            raise ValueError(f"{path}: the columns ref, dist and score are needed.")
-        for line, row in enumerate(reader, start=2):
+@dataclass(frozen=True)
+class _Row:
+    """Paths as the table has them, and as files."""
+
+    ref: Path
+    dist: Path
+    files: tuple[str, str]
+    score: float
+
+
+class _Table:
+    """Scores by the paths of reference and picture, which start at the table's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.by_files: dict[tuple[str, str], _Row] = {}
+        self.by_names: dict[tuple[str, str], list[_Row]] = {}
+        header, rows = read_table(path)
+        others = [name for name in header if name not in ("ref", "dist")]
+        column = "score" if "score" in others or len(others) != 1 or others == ["mos"] else others[0]
+        if not {"ref", "dist", column} <= set(header):
+            raise ValueError(
+                f"{path}: the columns ref, dist and score are needed; call the one that you mean score."
+            )
+        for line, cells in rows:
+            # A pair that `birqa eval --scores` could not score.
+            if cells[column] == "":
+                continue
             try:
-                table[Path(row["ref"]).name, Path(row["dist"]).name] = float(row["score"])
+                ref, dist, score = Path(cells["ref"]), Path(cells["dist"]), float(cells[column])
             except (TypeError, ValueError):
-                raise ValueError(f"{path}, line {line}: score={row['score']!r} is not a number.") from None
+                raise ValueError(
+                    f"{path}, line {line}: {column}={cells[column]!r} is not a number."
+                ) from None
+            row = _Row(ref, dist, _files(path.parent / ref, path.parent / dist), score)
+            above = self.by_files.setdefault(row.files, row)
+            if above is row:
+                self.by_names.setdefault((ref.name, dist.name), []).append(row)
+            elif above.score != score:
+                raise ValueError(f"{path}, line {line}: {dist} has another score above: keep one of the two.")
+
+    def find(self, pair: Pair) -> _Row | None:
+        """The row of these files, else the one whose paths end theirs, else, for pictures that lay elsewhere
+        when they were scored, the one of their names. Raises ValueError where that leaves several."""
+        if row := self.by_files.get(_files(pair.ref, pair.dist)):
+            return row
+        rows = self.by_names.get((pair.ref.name, pair.dist.name), [])
+        found = [row for row in rows if _ends(pair.ref, row.ref) and _ends(pair.dist, row.dist)] or [
+            # A row about a picture that is there is about no other of its name.
+            row
+            for row in rows
+            if not os.path.exists(row.files[1])
+        ]
+        if len(found) > 1:
+            raise ValueError(
+                f"{self.path} has scores for {found[0].dist} and {found[1].dist}, and {pair.dist} may be "
+                "either: give their paths from the folder of that table."
+            )
+        return found[0] if found else None
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        taken: dict[tuple[str, str], Pair] = {}
+        for pair in pairs:
+            row = self.find(pair)
+            if row is None:
+                continue
+            other = taken.setdefault(row.files, pair)
+            if _files(other.ref, other.dist) != _files(pair.ref, pair.dist):
+                raise ValueError(
+                    f"{self.path} has one score, of {row.dist}, for {other.dist} and {pair.dist}: give both "
+                    "by their paths from the folder of that table."
+                )
+
+
+def _files(ref: Path, dist: Path) -> tuple[str, str]:
+    return os.path.realpath(ref), os.path.realpath(dist)
+
+
+def _ends(path: Path, end: Path) -> bool:
+    return path.parts[-len(end.parts) :] == end.parts
+
+
+def _csv(path: str) -> tuple[Score, bool]:
+    table = _Table(Path(path))
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
-        key = pair.ref.name, pair.dist.name
-        if key not in table:
+        row = table.find(pair)
+        if row is None:
             raise ValueError(f"{path} has no score for {pair.dist}.")
-        return table[key]
+        return row.score
 
     return score, True
 
@@ -269,6 +377,8 @@ def _command(line: str) -> tuple[Score, bool]:
     words = shlex.split(line)
     if not any("{dist}" in word for word in words):
         raise ValueError(f"command:{line} needs {{dist}} (and {{ref}}) where the files' names belong.")
+    if shutil.which(words[0]) is None:
+        raise ValueError(f"command:{line}: there is no program {words[0]}: check its name and PATH.")
     return partial(_run_command, words), True
 
 

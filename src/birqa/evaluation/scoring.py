@@ -1,6 +1,7 @@
 """Many pairs through several metrics, one process a core; a broken run goes on where it was."""
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from birqa.batch import load_pair
-from birqa.evaluation.peers import Peer, load_peer
+from birqa.evaluation.peers import Peer, check_names, fingerprint, load_peer
 from birqa.files import KeptResults
 from birqa.images import ResizeMode
 from birqa.pairing import Pair
@@ -36,16 +37,18 @@ def score_by_peers(
 
     A failed pair's row is NaN. Scores are kept in `kept` (JSON lines) as they come and taken from there when
     the same files are scored by the same peers again; the caller decides how long to keep it. Raises
-    ValueError or ImportError for a peer that cannot be made.
+    ValueError or ImportError for a peer that cannot be made, or whose scores cannot be told apart.
     """
     for spec in peers:
         load_peer(spec, threads=1)
+        check_names(spec, pairs)
+    how = [*map(fingerprint, peers), resize, str(background)]
     done = KeptResults[list[float]](kept)
     errors: dict[int, str] = {}
     keys: dict[int, str] = {}
     for index, pair in enumerate(pairs):
         try:
-            keys[index] = _key(pair, [*peers, resize, str(background)])
+            keys[index] = _key(pair, how)
         except OSError as error:
             errors[index] = f"{error.filename}: {error.strerror}"
     missing = [index for index, key in keys.items() if key not in done.kept]
@@ -116,7 +119,13 @@ def _score_chunk(
     for pair in pairs:
         try:
             dist, ref = load(pair)
-            answers.append([peer.score(dist, ref, pair) for peer in _peers])
+            answers.append([_finite(peer, peer.score(dist, ref, pair)) for peer in _peers])
         except (ValueError, OSError, MemoryError, RuntimeError, AssertionError) as error:
             answers.append(str(error) or type(error).__name__)
     return answers
+
+
+def _finite(peer: Peer, score: float) -> float:
+    if not math.isfinite(score):
+        raise ValueError(f"{peer.name} gives {score}, which is no score.")
+    return score

@@ -15,8 +15,8 @@ from birqa.data.sets.full_reference import (
     read_tid2013,
 )
 from birqa.data.sets.no_reference import read_koniq, read_live_wild
-from birqa.data.sets.records import Record
 from birqa.data.sets.two_alternatives import read_bapps, read_pieapp_pairs
+from birqa.ratings import Record
 
 
 @dataclass(frozen=True)

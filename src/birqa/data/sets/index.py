@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
-from birqa.data.sets.records import Judgement, RatedPicture, Record, check_leakage
 from birqa.files import replacing
+from birqa.ratings import Judgement, RatedPicture, Record, check_leakage
 
 
 def write_index(records: Sequence[Record], path: Path) -> None:
@@ -22,28 +22,30 @@ def write_index(records: Sequence[Record], path: Path) -> None:
         writer.writerows(rows)
 
 
-def _row(record: Record, folder: Path) -> dict[str, str]:
-    def relative(picture: Path) -> str:
-        try:
-            return Path(os.path.relpath(picture.absolute(), folder)).as_posix()
-        except ValueError:  # on another drive
-            return picture.absolute().as_posix()
+def relative(picture: Path, folder: Path) -> str:
+    """The picture's path from the folder, which is absolute."""
+    try:
+        return Path(os.path.relpath(picture.absolute(), folder)).as_posix()
+    except ValueError:  # on another drive
+        return picture.absolute().as_posix()
 
+
+def _row(record: Record, folder: Path) -> dict[str, str]:
     if isinstance(record, Judgement):
         return {
-            "ref": relative(record.ref),
-            "left": relative(record.left),
-            "right": relative(record.right),
+            "ref": relative(record.ref, folder),
+            "left": relative(record.left, folder),
+            "right": relative(record.right, folder),
             "prefers_right": f"{record.prefers_right:.8g}",
             "type": record.type,
             "split": record.split,
         }
     rating = {"mos": f"{record.mos:.8g}", "std": "" if isnan(record.std) else f"{record.std:.8g}"}
     if isinstance(record, RatedPicture):
-        return {"image": relative(record.image), **rating, "split": record.split}
+        return {"image": relative(record.image, folder), **rating, "split": record.split}
     return {
-        "ref": relative(record.ref),
-        "dist": relative(record.dist),
+        "ref": relative(record.ref, folder),
+        "dist": relative(record.dist, folder),
         **rating,
         "type": record.type,
         "level": record.level,

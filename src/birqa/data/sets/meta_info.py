@@ -8,9 +8,8 @@ from math import nan
 from pathlib import Path, PurePosixPath
 
 from birqa.data.sets.no_reference import LIVE_WILD_TRAINING, live_wild_unit
-from birqa.data.sets.records import RatedPicture
 from birqa.data.sets.tables import Files, number, read_rows, split_name
-from birqa.ratings import RatedPair
+from birqa.ratings import RatedPair, RatedPicture
 
 REFERENCES = ("ref_name", "hq_name")
 PICTURES = ("dist_name", "img_name")

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from birqa.data.sets.matlab import cell_text, read_matrices
-from birqa.data.sets.records import RatedPicture
 from birqa.data.sets.tables import Files, number, read_rows, split_name
+from birqa.ratings import RatedPicture
 
 LIVE_WILD_TRAINING = re.compile(r"t\d+")
 """Names, without suffix, of the pictures that only showed people how to rate."""

@@ -81,7 +81,11 @@ def read_text(path: Path) -> str:
 
 def read_rows(path: Path, needed: Collection[str]) -> Rows:
     """A CSV file; blanks around names and values are removed."""
-    return _by_column(path, list(csv.reader(io.StringIO(read_text(path), newline=""))), needed)
+    try:
+        rows = list(csv.reader(io.StringIO(read_text(path), newline="")))
+    except csv.Error as error:
+        raise ValueError(f'{path} is no readable CSV ({error}): is a quote (") never closed?') from None
+    return _by_column(path, rows, needed)
 
 
 def read_lines(path: Path, columns: int, separator: str | None = None) -> list[tuple[int, list[str]]]:

@@ -4,9 +4,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from birqa.data.sets.records import Judgement
 from birqa.data.sets.tables import Files, MissingError, number, read_rows, read_text
-from birqa.ratings import SPLITS
+from birqa.ratings import SPLITS, Judgement
 
 
 def read_bapps(root: Path) -> list[Judgement]:
