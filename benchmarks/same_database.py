@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from birqa.evaluation.agreement import split_references
+from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
@@ -35,6 +36,19 @@ def run_split(rows: list[RatedPair], start: str, recipe: Path, folder: Path, see
     trainer.result()
     trainer.validation = test
     return {"seed": seed, "test_pairs": len(test)} | trainer.validate()
+
+
+def types_alone(rows: list[RatedPair], seed: int) -> float:
+    """SROCC on the test part of what takes no look at a picture: the mean rating of its type and level on the
+    other references."""
+    splits = split_references([str(row.ref) for row in rows], seed)
+    known: dict[tuple[str, str], list[float]] = {}
+    for row, split in zip(rows, splits, strict=True):
+        if split != "test":
+            known.setdefault((row.type, row.level), []).append(row.mos)
+    test = [row for row, split in zip(rows, splits, strict=True) if split == "test"]
+    guesses = [statistics.mean(known[row.type, row.level]) for row in test]
+    return correlate(guesses, [row.mos for row in test]).srocc
 
 
 def main() -> None:
@@ -58,7 +72,8 @@ def main() -> None:
             result = run_split(rows, args.start, args.recipe, runs / str(seed), seed)
             with replacing(kept) as part:
                 part.write_text(json.dumps(result) + "\n", encoding="utf-8")
-        results.append(json.loads(kept.read_text(encoding="utf-8")))
+        result = json.loads(kept.read_text(encoding="utf-8"))
+        results.append(result | {"types_alone": types_alone(rows, seed)})
         print(json.dumps(results[-1]), flush=True)
     sroccs = [result["srocc"] for result in results]
     record = {
