@@ -497,7 +497,8 @@ def test_engines_agree_on_the_score_and_every_part(name, metric_of, damage, size
     ref = damage("noise", np.array(soft), 6)
     dist = damage(kind, ref, 9 if kind == "noise" else 1.5)
     parts = [metric_of(name, engine).explain(dist, ref) for engine in ENGINES]
-    compare(*parts, tolerance=1e-4)
+    # Maps show the last digits of what was averaged and summed in another order; scores do not.
+    compare(*parts, tolerance=1e-3)
     assert parts[0].score < 0.99
     scores = [metric_of(name, engine)(dist, ref) for engine in ENGINES]
     np.testing.assert_allclose(*scores, rtol=0, atol=1e-4)
@@ -537,7 +538,8 @@ def test_a_picture_of_several_bands_scores_as_on_torch(name, metric_of, damage, 
     ref = damage("noise", np.array(Image.fromarray(random_picture(30, 45)).resize((450, 700))), 6)
     dist = damage("blur", ref, 1)
     parts = [metric_of(name, engine).explain(dist, ref) for engine in ENGINES]
-    compare(*parts, tolerance=1e-4)
+    compare(*parts, tolerance=1e-3)
+    assert parts[0].score == pytest.approx(parts[1].score, abs=1e-4)
 
 
 # Choosing a metric

@@ -150,6 +150,7 @@ def build_tid2013(
     if unknown:
         raise ValueError(f"TID2013 type {unknown[0]} cannot be re-made; choose from 1 to {max(TID2013)}")
     ratings = dict(_read_ratings(ratings_csv, ("ref", "type", "level", "quality")))
+    sources = _kodak_sources(kodak)
     numbers = range(1, len(TID2013_CROPS) + 1)
     wanted = [(number, kind, level) for number in numbers for kind in types for level in LEVELS]
     for key in wanted:
@@ -164,7 +165,6 @@ def build_tid2013(
                 f"{ratings_csv} rates reference {number}, type {kind}, level {level}, which TID2013 does not "
                 "have: give TID2013's own table, not another database's"
             )
-    sources = _kodak_sources(kodak)
     jobs = [
         _Job(sources[number], out, "TID2013", _grid(sources[number].stem, types, image_format),
              image_format, seed, (*TID2013_CROPS[number - 1], *TID2013_CROP_SIZE))
