@@ -201,8 +201,9 @@ def test_faithfulness_sets_ten_metrics_beside_their_published_figures(cli, tmp_p
     assert set(fsim["real_by_type"]) == {"1", "17"}
     answer = cli(*arguments)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out.count("published") == 10
+    assert answer.out.count("  published 0.") == 10
     assert answer.out.count("agreement") == 3
+    assert "published figures are of all 24 types, these pairs of " in answer.out
 
 
 def test_faithfulness_reports_a_broken_picture_and_goes_on(cli, remade):

@@ -10,6 +10,9 @@ import typer
 
 from birqa.cli import options
 
+TYPES = 24
+"""Of TID2013."""
+
 
 def command(
     meta: Annotated[Path, typer.Argument(help="The meta.csv that `birqa data tid2013` wrote.")],
@@ -54,7 +57,10 @@ def command(
             )
         )
         raise typer.Exit(2 if errors else 0)
-    print(f"{meta}: {len(good)} pairs; SROCC with the ratings, and in brackets by type")
+    print(f"{meta}: {len(good)} pairs; SROCC with the ratings, then within each type")
+    kinds = len({rows[index].type for index in good})
+    if kinds < TYPES:
+        print(f"published figures are of all {TYPES} types, these pairs of {kinds}: they may differ for that")
     width = max(map(len, peers))
     for study in studies:
         line = f"{study.metric:<{width}}  re-made {study.remade:.3f}  published {study.published:.3f}"
