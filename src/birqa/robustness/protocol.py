@@ -63,7 +63,7 @@ class Protocol:
 
 
 USUAL = Protocol(crop=128)
-"""Where none is given: half an hour to an hour on two cores, for birqa's own metrics."""
+"""Where none is given: few pictures and short attacks, for a CPU."""
 
 
 def load_protocol(path: Path) -> Protocol:
