@@ -5,14 +5,16 @@ never touched.
 """
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+
+from birqa.ranges import require_at_least, require_kinds, require_positive
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 """(dist, ref), each RGB (N, 3, H, W) in [0, 1] -> scores (N,), higher is better."""
@@ -34,6 +36,17 @@ COUNTS = ("steps", "queries", "restarts", "block", "blocks_at_once", "batch", "s
 POSITIVE = ("step", "learning_rate", "c", "kappa")
 SHARES = ("p_init", "train_budget", "rho")
 SEEDS = 2**63
+
+
+def one_score_each(scores: Any, count: int) -> Tensor:
+    """(count,). Raises ValueError where somebody's function of so many pictures gave anything else."""
+    if not isinstance(scores, Tensor) or scores.numel() != count:
+        given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(
+            f"the metric gave {given} for {count} pictures: it should give a tensor of {count} scores, one a "
+            "picture."
+        )
+    return scores.reshape(count)
 
 
 class Goal:
@@ -91,14 +104,10 @@ class Attack(ABC):
     """Give pictures of whole 8-bit levels, as a file holds them; they are within the budget as well."""
 
     def __post_init__(self) -> None:
-        for setting in COUNTS:
-            value = getattr(self, setting, 1)
-            if isinstance(value, bool) or value < 1:
-                raise ValueError(f"{self.name}: {setting}={value} should be at least 1.")
-        for setting in POSITIVE:
-            value = getattr(self, setting, 1.0)
-            if not 0 < value < math.inf:
-                raise ValueError(f"{self.name}: {setting}={value} should be above 0.")
+        of = f"{self.name}: "
+        require_kinds(self, of)
+        require_at_least(1, self, *filter(partial(hasattr, self), COUNTS), of=of)
+        require_positive(self, *filter(partial(hasattr, self), POSITIVE), of=of)
         for setting in SHARES:
             value = getattr(self, setting, 1.0)
             if not 0 < value <= 1:

@@ -1,6 +1,5 @@
 """Metrics under attack, ours and others': what is scored, and what an attacker may differentiate."""
 
-import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from birqa.attacks.base import Attack, Metric
+from birqa.attacks.base import Attack, Metric, one_score_each
 from birqa.features.maps import LbpMode
 from birqa.metric import require_device
 
@@ -90,10 +89,10 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
         package = getattr(importlib.import_module(kind), "__version__", "")
         return Subject(f"{kind}:{rest}", package, metric, {"plain": metric}, device=device)
     if kind == "python":
-        from birqa.evaluation.peers import load_callable
+        from birqa.evaluation.peers import load_callable, source_digest
 
         metric = _oriented(load_callable(rest), sign)
-        return Subject(str(spec), _source_digest(rest), metric, {"plain": metric}, device=device)
+        return Subject(str(spec), source_digest(rest)[:12], metric, {"plain": metric}, device=device)
     return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
 
 
@@ -110,21 +109,9 @@ def _own(name: str, device: str) -> Subject:
     )
 
 
-def _source_digest(path: str) -> str:
-    """Twelve digits of the module that "package.module:name" is in: kept results are those of its text."""
-    file = getattr(importlib.import_module(path.partition(":")[0]), "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
-
-
 def _oriented(metric: Callable[[Tensor, Tensor], Any], sign: float) -> Metric:
     def score(dist: Tensor, ref: Tensor) -> Tensor:
-        scores = metric(dist, ref)
-        if not isinstance(scores, Tensor) or scores.numel() != len(dist):
-            given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise ValueError(
-                f"the metric gave {given} for {len(dist)} pictures: it should give a tensor, a score each."
-            )
-        return sign * scores.reshape(len(dist))
+        return sign * one_score_each(metric(dist, ref), len(dist))
 
     return score
 

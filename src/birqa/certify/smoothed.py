@@ -86,10 +86,14 @@ def _check_memory(width: int, height: int, bytes_per_pixel: int, memory: int) ->
     return max(1, min(memory // one, PIXELS_AT_ONCE // (width * height)))
 
 
+def rounding(scores: NDArray[np.float32], of_deviation: float = OF_DEVIATION) -> float:
+    """By how much the score of one picture may differ between two times it is made; `scores` are its like."""
+    return max(LAST_DIGITS * float(np.abs(scores).max()), of_deviation * float(scores.std()))
+
+
 def _check_alone(alone: np.float32, together: NDArray[np.float32]) -> None:
     """The theorem is about a function of one picture."""
-    allowed = max(LAST_DIGITS * float(np.abs(together).max()), OF_DEVIATION * float(together.std()))
-    if abs(float(alone) - float(together[0])) > allowed:
+    if abs(float(alone) - float(together[0])) > rounding(together):
         raise ValueError(
             f"a noisy picture scores {alone:g} by itself and {together[0]:g} among others: the metric should "
             "score each picture of a batch as if it were alone."

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from birqa.certify.certificate import Certificate, CertificateError, check_picture, check_subject
 from birqa.certify.identity import identify
-from birqa.certify.smoothed import LAST_DIGITS, MEMORY, OF_DEVIATION, Progress, score_draws
+from birqa.certify.smoothed import MEMORY, OF_DEVIATION, Progress, rounding, score_draws
 from birqa.certify.smoothing import Interval
 from birqa.certify.subject import Subject, create_subject
 
@@ -121,8 +121,7 @@ def redraw(
         progress=progress,
     )
     gaps = np.abs(scores.astype(np.float64) - certificate.scores[chosen])
-    allowed = max(tolerance * float(scores.std()), LAST_DIGITS * float(np.abs(scores).max()))
-    differing = int((gaps > allowed).sum())
+    differing = int((gaps > rounding(scores, tolerance)).sum())
     if differing:
         worst = int(gaps.argmax())
         raise CertificateError(

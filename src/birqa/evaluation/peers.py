@@ -89,11 +89,17 @@ def fingerprint(spec: str) -> str:
         return f"{spec} {find_model(kind).digest}"
     if kind == "command":
         return spec
-    if kind in ("csv", "python"):
-        path = rest if kind == "csv" else _import(rest.partition(":")[0]).__file__
-        # What is built into Python has no file.
-        return f"{spec} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}" if path else spec
+    if kind == "csv":
+        return f"{spec} {hashlib.sha256(Path(rest).read_bytes()).hexdigest()}"
+    if kind == "python":
+        return f"{spec} {source_digest(rest)}"
     return f"{spec} {getattr(importlib.import_module(kind), '__version__', '')}"
+
+
+def source_digest(path: str) -> str:
+    """sha256 of the module that "package.module:name" is in; empty for what is built into Python."""
+    file = _import(path.partition(":")[0]).__file__
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def check_names(spec: str, pairs: Sequence[Pair]) -> None:

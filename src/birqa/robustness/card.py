@@ -359,6 +359,7 @@ def _changed_pictures(pairs: Sequence[RatedPair], crop: int) -> tuple[Tensor, Te
         if len(chosen) == SANITY_PICTURES:
             break
     if not chosen:
-        chosen = [(to_tensor(one), to_tensor(other)) for one, other in [load_middle(pairs[0], crop)]]
+        dist, ref = (to_tensor(image) for image in load_middle(pairs[0], crop))
+        return dist, ref
     first, second = zip(*chosen, strict=True)
     return torch.cat(first), torch.cat(second)

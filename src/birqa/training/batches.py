@@ -8,9 +8,9 @@ import numpy as np
 
 from birqa.images import load_image, to_float
 from birqa.pairing import Pair
+from birqa.ranges import require_pictures
 from birqa.ratings import RatedPair
 from birqa.training.anchors import BandSampler
-from birqa.training.ranges import require_pictures
 
 UNRATED_CROP = 224
 

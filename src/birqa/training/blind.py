@@ -27,11 +27,11 @@ from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image, require_eight_bit
 from birqa.pyramid import MINIMUM_SIDE
+from birqa.ranges import require_at_least, require_pictures
 from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
 from birqa.training.losses import plcc, regression_loss
-from birqa.training.ranges import require_at_least, require_pictures
 from birqa.training.recipes import Recipe
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from birqa.network.config import BiRQAConfig
-from birqa.training.ranges import require_at_least, require_descent, require_kinds, require_positive
+from birqa.ranges import require_at_least, require_descent, require_kinds, require_positive
 from birqa.training.recipes import read_object
 
 Precision = Literal["32-true", "bf16-mixed"]

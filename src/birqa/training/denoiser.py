@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from birqa.attacks.base import one_score_each
 from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
 from birqa.images import load_image, require_eight_bit
+from birqa.ranges import require_at_least, require_pictures
 from birqa.ratings import RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
-from birqa.training.ranges import require_at_least, require_pictures
 from birqa.training.recipes import Recipe
 
 
@@ -62,10 +63,7 @@ class Called(nn.Module):
         self.function = function
 
     def forward(self, pictures: Tensor) -> Tensor:
-        scores = self.function(pictures)
-        if not isinstance(scores, Tensor) or scores.numel() != len(pictures):
-            raise ValueError(f"the metric should give a tensor of {len(pictures)} scores, one a picture.")
-        return scores.reshape(-1)
+        return one_score_each(self.function(pictures), len(pictures))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from birqa.files import replacing
+from birqa.ranges import require_at_least, require_descent
 from birqa.training.checkpoint import load_checkpoint, save_checkpoint
-from birqa.training.ranges import require_at_least, require_descent
 
 Drawn = TypeVar("Drawn")
 Figures = dict[str, float]

@@ -20,6 +20,7 @@ from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image, to_float
 from birqa.network.birqa import BiRQA
+from birqa.ranges import require_pictures
 from birqa.ratings import RatedPair
 from birqa.registry import find_model
 from birqa.training.anchors import (
@@ -36,7 +37,6 @@ from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
 from birqa.training.descent import learning_rate
 from birqa.training.losses import regression_loss
-from birqa.training.ranges import require_pictures
 from birqa.training.run_folder import write_curves, write_description
 
 # Reading a batch takes longer than a GPU needs for its step.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from birqa.data.sets.declarations import DATA_SETS, DataSet, find_data_set
 from birqa.data.sets.meta_info import read_meta_info
-from birqa.data.sets.records import with_splits
+from birqa.data.sets.splits import with_splits
 from birqa.data.sets.tables import MissingError
 from birqa.ratings import Judgement, RatedPicture, Record, check_leakage, split_unit
 

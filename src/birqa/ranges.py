@@ -1,4 +1,4 @@
-"""What the settings of a training may be, and that its pictures are there."""
+"""What settings may be, and that pictures are there: each in one sentence. Free of torch."""
 
 import math
 from collections.abc import Iterable
