@@ -372,6 +372,37 @@ def defences() -> list[str]:
     return [*lines, "", _order_of_defences(rows, cards), ""]
 
 
+def hardened() -> list[str]:
+    """The shipped weights under attack beside the paper's, whose budget is not known."""
+    cards = [load(f"robustness/kadid-test-{name}") for name in ("birqa.kadid", "birqa.kadid-aat")]
+    attacks = [attack["settings"]["attack"] for attack in cards[0]["attacks"]]
+    data = cards[0]["data"]
+    lines = [
+        "## Hardened weights beside the paper's",
+        "",
+        f"SROCC, clean and under bidirectional attack, of {data['pairs']} pairs of {data['references']} "
+        f"held-out photographs with KADID-10k's distortions, the middle {cards[0]['protocol']['crop']}x"
+        f"{cards[0]['protocol']['crop']} of each, in brackets 95 %; published: Table 3, on KADID-10k. The "
+        "paper does not say at which budget; ours has 8/255 as its headline. `make robustness`; "
+        "[robustness.md](robustness.md) has every budget and setting.",
+        "",
+        f"| weights | budget | clean | {' | '.join(attacks)} |",
+        "|---|---|---:|" + "---:|" * len(attacks),
+    ]
+    for card, kind in zip(cards, ("none", "AAT"), strict=True):
+        metric = f"{card['metric']['name']} {card['metric']['version'].split()[0]}"
+        clean = "{:.3f} ({:.2f} .. {:.2f})".format(card["clean"]["srocc"], *card["clean"]["srocc_interval"])
+        for place, at in enumerate(card["attacks"][0]["budgets"]):
+            cells = [metric, f"{255 * at['budget']:g}/255", clean]
+            for attack in card["attacks"]:
+                found = attack["budgets"][place]["bidirectional"]
+                cells.append("{:.3f} ({:.2f} .. {:.2f})".format(found["srocc"], *found["srocc_interval"]))
+            lines.append(f"| {' | '.join(cells)} |")
+        published = (f"{value:.3f}" for value in PUBLISHED_DEFENCES[kind])
+        lines.append(f"| paper, {'base' if kind == 'none' else kind} | not stated | {' | '.join(published)} |")
+    return [*lines, ""]
+
+
 def _order_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any]) -> str:
     """Which is best under each attack, here and in the paper."""
     kinds = {row["kind"]: cards[row["card"]] for row in rows if row["kind"] in PUBLISHED_DEFENCES}
@@ -535,6 +566,7 @@ SECTIONS = {
     "fine-tuning": fine_tuning,
     "same-database": same_database,
     "seeds": seeds,
+    "robustness/kadid-test-birqa.kadid-aat": hardened,
     "defences": defences,
     "in-use": in_use,
     "audit": audit,
@@ -590,8 +622,7 @@ def main() -> None:
         *accuracy_against_time(),
         *speed(),
     ]
-    measured = {path.stem for path in RESULTS.glob("*.json")}
-    missing = [name for name in (*DATA, *SECTIONS) if name not in measured]
+    missing = [name for name in (*DATA, *SECTIONS) if not (RESULTS / f"{name}.json").exists()]
     if missing:
         print(f"not measured, and so not on the page: {', '.join(missing)}", file=sys.stderr)
     write(ROOT / "docs" / "results.md", "\n".join(lines))

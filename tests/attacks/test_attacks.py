@@ -72,7 +72,7 @@ def test_no_budget_is_exceeded(name, seed, budget, eight_bit, side):
     torch.testing.assert_close((dist, ref), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("uap", "facpa")])
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("honest", "uap", "facpa")])
 def test_the_score_moves_as_asked(name):
     dist, ref = pictures(4)
     direction = torch.tensor([1.0, -1.0, 1.0, -1.0])
@@ -108,6 +108,27 @@ def test_every_setting_is_reported():
 
 
 # Cases with a known answer
+
+
+def test_honest_changes_go_towards_the_reference_and_away_from_it():
+    ref = torch.full((2, 3, 2, 2), 0.5)
+    dist = ref.clone()
+    dist[:, 0], dist[:, 1] = 0.9, 0.48
+    up, down = create_attack("honest")(flat, dist, ref, [0.1], torch.tensor([1.0, -1.0]))[0]
+    torch.testing.assert_close(up[0], torch.full((2, 2), 0.8))
+    torch.testing.assert_close(up[1:], torch.full((2, 2, 2), 0.5))
+    torch.testing.assert_close(down[0], torch.full((2, 2), 1.0))
+    torch.testing.assert_close(down[1], torch.full((2, 2), 0.38))
+    torch.testing.assert_close((down[2] - 0.5).abs(), torch.full((2, 2), 0.1))
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6), budget=st.floats(0.002, 0.2))
+def test_no_change_within_the_budget_comes_nearer_to_the_reference_than_the_honest_one(seed, budget):
+    dist, ref = pictures(2, seed=seed)
+    (honest,) = create_attack("honest")(flat, dist, ref, [budget])
+    other = (dist + budget * (2 * torch.rand(dist.shape, generator=torch.Generator().manual_seed(seed)) - 1))
+    assert ((honest - ref).abs() <= (other - ref).abs() + SLACK).all()
 
 
 def _linear_case():
@@ -337,7 +358,7 @@ def test_wrong_input_is_told():
         attack(wavy, dist, ref, [0.1], "sideways")
     with pytest.raises(ValueError, match=r"a sign, 1 or -1, for each of the 2"):
         attack(wavy, dist, ref, [0.1], torch.tensor([1.0, 0.0]))
-    with pytest.raises(ValueError, match=r"no attack 'deepfool'; choose from fgsm"):
+    with pytest.raises(ValueError, match=r"no attack 'deepfool'; choose from honest"):
         create_attack("deepfool")
     with pytest.raises(ValueError, match=r"pgd has no setting 'stepz'; it has seed"):
         create_attack("pgd", stepz=3)

@@ -9,6 +9,7 @@ from birqa.attacks.base import Attack, Goal, Metric, bidirectional
 from birqa.attacks.cw import CW
 from birqa.attacks.facpa import FACPA
 from birqa.attacks.fgsm import FGSM
+from birqa.attacks.honest import Honest
 from birqa.attacks.korhonen import KorhonenYou
 from birqa.attacks.parsimonious import Parsimonious
 from birqa.attacks.pgd import IFGSM, PGD
@@ -20,7 +21,7 @@ from birqa.attacks.zhang import Zhang
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack
     for attack in (
-        *(FGSM, IFGSM, PGD, CW, APGD, AutoAttack, FACPA, Zhang, KorhonenYou, UAP, Square, Parsimonious),
+        *(Honest, FGSM, IFGSM, PGD, CW, APGD, AutoAttack, FACPA, Zhang, KorhonenYou, UAP, Square, Parsimonious),
     )
 }
 """By name, in the order of reports."""
