@@ -127,7 +127,7 @@ def test_honest_changes_go_towards_the_reference_and_away_from_it():
 def test_no_change_within_the_budget_comes_nearer_to_the_reference_than_the_honest_one(seed, budget):
     dist, ref = pictures(2, seed=seed)
     (honest,) = create_attack("honest")(flat, dist, ref, [budget])
-    other = (dist + budget * (2 * torch.rand(dist.shape, generator=torch.Generator().manual_seed(seed)) - 1))
+    other = dist + budget * (2 * torch.rand(dist.shape, generator=torch.Generator().manual_seed(seed)) - 1)
     assert ((honest - ref).abs() <= (other - ref).abs() + SLACK).all()
 
 

@@ -284,6 +284,27 @@ def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(r
     assert f"{srocc:.3f}" in text.split("| weak 2 |")[1].split("\n")[0]
 
 
+def test_the_yardstick_does_not_count_as_the_worst_attack(rated, protocol, tmp_path):
+    fidelity = lambda dist, ref: -(dist - ref).abs().mean((1, 2, 3))  # noqa: E731
+    ratings = [replace(pair, mos=-abs(level - 128) / 100) for pair, level in zip(rated, LEVELS, strict=True)]
+    wide = replace(
+        protocol, attacks=(create_attack("honest"), *protocol.attacks), budgets=(40 / 255,), headline=40 / 255
+    )
+    seeing = make_card(_subject(fidelity, "seeing"), "greys", ratings, wide, tmp_path / "kept.jsonl")
+    honest, _ = seeing["attacks"]
+    # Three pictures reach the reference, and the others leave it by as much: ranks turn, and rightly.
+    assert honest["budgets"][0]["bidirectional"]["srocc"] < 0.5
+    blind = json.loads(json.dumps(seeing))
+    blind["metric"]["name"] = "blind"
+    for card, seen, held in ((seeing, -1.0, 0.4), (blind, 1.0, 0.3)):
+        for attack, value in zip(card["attacks"], (seen, held), strict=True):
+            attack["budgets"][0]["bidirectional"]["srocc"] = value
+    write_page([blind, seeing], tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text.index("| seeing 1 |") < text.index("| blind 1 |")
+    assert "honest is no attack" in text
+
+
 def test_attackers_that_know_less_have_a_table_of_their_own(rated, protocol, tmp_path):
     metric = Subject("two", "1", _brightness, {"plain": _brightness, "half": _half})
     cards = []

@@ -21,7 +21,8 @@ from birqa.attacks.zhang import Zhang
 ATTACKS: dict[str, type[Attack]] = {
     attack.name: attack
     for attack in (
-        *(Honest, FGSM, IFGSM, PGD, CW, APGD, AutoAttack, FACPA, Zhang, KorhonenYou, UAP, Square, Parsimonious),
+        *(Honest, FGSM, IFGSM, PGD, CW, APGD, AutoAttack, FACPA, Zhang, KorhonenYou, UAP),
+        *(Square, Parsimonious),
     )
 }
 """By name, in the order of reports."""

@@ -26,6 +26,4 @@ class Honest(Attack):
         drawn = uniform_like(dist, self.seed).sign()
         away = -torch.where(missing == 0, drawn, missing.sign())
         up = (goal.sign > 0)[:, None, None, None]
-        return [
-            dist + torch.where(up, missing.clamp(-budget, budget), budget * away) for budget in budgets
-        ]
+        return [dist + torch.where(up, missing.clamp(-budget, budget), budget * away) for budget in budgets]

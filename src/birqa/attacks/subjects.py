@@ -45,8 +45,11 @@ class Subject:
             return self.metric
         if not self.surrogates:
             from birqa.attacks import ATTACKS
+            from birqa.attacks.honest import Honest
 
-            others = ", ".join(name for name, kind in ATTACKS.items() if not kind.white_box)
+            others = ", ".join(
+                name for name, kind in ATTACKS.items() if not kind.white_box and kind is not Honest
+            )
             raise ValueError(
                 f"{self.name} cannot be differentiated, which {attack.name} needs: use a black-box attack "
                 f"({others})."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from birqa.attacks.honest import Honest
 from birqa.files import replacing
 from birqa.robustness.card import FORMAT
 
@@ -70,6 +71,12 @@ def _group(cards: Sequence[Card]) -> list[str]:
     data, protocol = first["data"], first["protocol"]
     attacks = [attack["settings"]["attack"] for attack in first["attacks"]]
     ordered = sorted(cards, key=_worst, reverse=True)
+    yardstick = (
+        " Of these, honest is no attack: it really restores or degrades each picture as far as the budget "
+        "goes, the metric unasked. Ranks that fall there fall rightly; to be moved less is no merit."
+        if Honest.name in attacks
+        else ""
+    )
     headline = 255 * first["threat_model"]["headline"]
     budgets = ", ".join(f"{255 * budget:g}" for budget in protocol["budgets"])
     shape = (
@@ -79,7 +86,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         f"## {data['name']}: {data['pairs']} pairs of {data['references']} references, {shape}",
         "",
         f"Attacked by {', '.join(attacks)} within {budgets}/255. The attacker knows "
-        f"{first['threat_model']['knowledge']}. Best worst case first. SROCC under "
+        f"{first['threat_model']['knowledge']}.{yardstick} Best worst case first. SROCC under "
         f"bidirectional attack, budget {headline:g}/255.",
         "",
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
@@ -158,7 +165,7 @@ def at_headline(attack: Card) -> Card:
 def _doubts(card: Card) -> list[str]:
     idle = [
         attack["settings"]["attack"]
-        for attack in card["attacks"]
+        for attack in _cheating(card)
         if at_headline(attack)["up"]["relative_gain"] <= 0
     ]
     told = f"{' and '.join(idle)} raised no scores: what is shown of them comes from pushing scores down"
@@ -166,7 +173,13 @@ def _doubts(card: Card) -> list[str]:
 
 
 def _worst(card: Card) -> float:
-    return min(at_headline(attack)["bidirectional"]["srocc"] for attack in card["attacks"])
+    return min(at_headline(attack)["bidirectional"]["srocc"] for attack in _cheating(card))
+
+
+def _cheating(card: Card) -> list[Card]:
+    """The attacks, without the yardstick where there are others."""
+    attacks: list[Card] = card["attacks"]
+    return [attack for attack in attacks if attack["settings"]["attack"] != Honest.name] or attacks
 
 
 def _with_range(record: Card, name: str) -> str:

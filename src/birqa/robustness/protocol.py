@@ -15,7 +15,7 @@ class Protocol:
     """Cards can be compared where all of this and the data are the same."""
 
     attacks: tuple[Attack, ...] = (
-        *(create_attack(name, eight_bit=True) for name in ("fgsm", "pgd", "cw")),
+        *(create_attack(name, eight_bit=True) for name in ("honest", "fgsm", "pgd", "cw")),
         create_attack("autoattack", eight_bit=True, apgd={"steps": 30}, square={"queries": 60}),
     )
     """By default weaker than their authors' where that takes hours on a CPU."""
