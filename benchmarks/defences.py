@@ -33,7 +33,8 @@ from birqa.training.config import TrainingConfig, load_recipe
 from birqa.training.fit import Trainer, start_from
 
 ANCHORS = "AAT-"
-KINDS = ("none", "R", "AT", "AAT", "AT-anchors", "AAT-2", "AAT-3", "AAT-8")
+TABLE = ("none", "R", "AT", "AAT")
+CONTROLS = ("AT-anchors", "AAT-2", "AAT-3", "AAT-8")
 
 
 def recipe_of(kind: str, folder: Path) -> TrainingConfig:
@@ -93,7 +94,7 @@ def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) ->
     return Subject(f"deep-features-{kind.lower()}", f"1 {fingerprint}", module, {"plain": module}, (0.0, 1.0))
 
 
-METRICS = {"birqa": birqa_subject, "deep-features": deep_subject}
+METRICS = {"birqa": (birqa_subject, (*TABLE, *CONTROLS)), "deep-features": (deep_subject, TABLE)}
 
 
 def last_entry(folder: Path) -> dict[str, float]:
@@ -110,7 +111,9 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
     parser.add_argument("--metric", choices=METRICS, action="append", help="default: all")
-    parser.add_argument("--kind", action="append", help=f"name of a recipe; default: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--kind", action="append", help="name of a recipe; default: the table's, and controls"
+    )
     parser.add_argument("--name", help="what cards call the test data; default: their folder")
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--recipes", type=Path, required=True)
@@ -127,9 +130,9 @@ def main() -> None:
     args.cards.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for metric in args.metric or METRICS:
-        load = METRICS[metric]
+        load, kinds = METRICS[metric]
         base = load("none", args, pairs)
-        for kind in args.kind or KINDS:
+        for kind in args.kind or kinds:
             print(f"{metric} {kind} under attack", flush=True)
             card = make_card(
                 load(kind, args, pairs),

@@ -404,7 +404,29 @@ def hardened() -> list[str]:
         lines.append(
             f"| paper, {'base' if kind == 'none' else kind} | not stated | {' | '.join(published)} |"
         )
-    return [*lines, ""]
+    return [*lines, "", *_yardstick(cards), ""]
+
+
+def _yardstick(cards: list[dict[str, Any]]) -> list[str]:
+    """What the honest column says, where the cards have one."""
+    told = []
+    for card in cards:
+        found = [attack for attack in card["attacks"] if attack["settings"]["attack"] == "honest"]
+        told += [
+            f"{card['metric']['name']} has {at['bidirectional']['srocc']:.2f} at {255 * at['budget']:g}/255"
+            for attack in found
+            for at in attack["budgets"]
+            if round(255 * at["budget"]) in (4, 8)
+        ]
+    if not told:
+        return []
+    return [
+        "honest is no attack: pictures rated below the mean really are restored towards their reference, and "
+        "the others driven away from it, as far as the budget goes, and no metric is asked. Ratings stay "
+        f"those of the pictures before, so ranks are lost by seeing rightly: {', '.join(told)}. An attack "
+        "may do the same, and moves each score at least as far where it finds its worst: what it leaves "
+        "above this shows a metric that is blind to such changes, or an attack that is weak."
+    ]
 
 
 def _order_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any]) -> str:
@@ -467,7 +489,8 @@ def audit() -> list[str]:
         "other half. Fitted "
         "on pictures that PGD pushed up, on training photographs. Share found, and in brackets how far the "
         "attack had raised the plain score. The last attack raises the score of the picture and that of its "
-        "shifted copy, which the audit looks at, together. ROC: [audit.png](audit.png). "
+        "shifted copy, which the audit looks at, together. honest is no attack: these pictures were really "
+        "restored as far as the budget goes, and to find them is a false alarm. ROC: [audit.png](audit.png). "
         "`python benchmarks/audit.py`.",
         "",
         "| attack | " + " | ".join(f"{255 * budget:g}/255" for budget in budgets) + " |",
