@@ -9,6 +9,8 @@ DEMO := .venv-demo
 DEV := .venv
 
 .PHONY: demo test lint results weights blind robustness purified defences certificates everything clean
+.PHONY: remake-birqa.kadid remake-birqa.lite remake-birqa.kadid-tid remake-birqa.kadid-aat remake-audit
+.PHONY: remake-blind.clive remake-denoiser.blind remake-blind.clive-denoised
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/birqa score --pairs examples/pairs.csv
@@ -173,56 +175,78 @@ defences: $(SETS)/train.csv | $(DEV)/ready
 		--out benchmarks/results/defences.json
 	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
-# Hours on two cores; an interrupted run goes on where it was.
-weights: $(DEV)/ready $(SETS)/train.csv
-	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid.json \
-		--card recipes/birqa.kadid.card.json --name birqa.kadid --version 4 -o runs/birqa.kadid
-	$(DEV)/bin/birqa calibrate runs/birqa.kadid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
-	rm -rf src/birqa/weights/birqa.kadid && cp -r runs/birqa.kadid/model src/birqa/weights/birqa.kadid
+# Every shipped model by a target of its own, remake-NAME; an interrupted training goes on where it was.
+TRAIN = $(DEV)/bin/birqa train --data
+TRAIN_BLIND = $(DEV)/bin/birqa train-blind --data $(SETS)/clive.csv
+TRAIN_DENOISER = $(DEV)/bin/birqa train-denoiser --data $(SETS)/clive.csv
+SHIP = rm -rf src/birqa/weights/$(1) && cp -r runs/$(2)/model src/birqa/weights/$(1)
+CALIBRATE = $(DEV)/bin/birqa calibrate runs/$(1)/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 \
+	--label-spread
 
-	# The same on pictures reduced to a quarter.
-	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.lite.json \
-		--card recipes/birqa.lite.card.json --name birqa.lite --version 1 -o runs/birqa.lite
-	$(DEV)/bin/birqa calibrate runs/birqa.lite/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
-	rm -rf src/birqa/weights/birqa.lite && cp -r runs/birqa.lite/model src/birqa/weights/birqa.lite
+# Hours on two cores. Each line goes on from what the one before it has shipped.
+weights:
+	$(MAKE) remake-birqa.kadid
+	$(MAKE) remake-birqa.lite remake-birqa.kadid-tid remake-birqa.kadid-aat
+	$(MAKE) remake-audit
 
-	# Trained on TID2013 as well.
-	$(MAKE) $(SETS)/train-tid.csv
-	$(DEV)/bin/birqa train --data $(SETS)/train-tid.csv --recipe recipes/birqa.kadid-tid.json --from runs/birqa.kadid/model \
+remake-birqa.kadid: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.csv
+	$(TRAIN) $(SETS)/train.csv --recipe recipes/birqa.kadid.json --card recipes/birqa.kadid.card.json \
+		--name birqa.kadid --version 4 -o runs/birqa.kadid
+	$(call CALIBRATE,birqa.kadid)
+	$(call SHIP,birqa.kadid,birqa.kadid)
+
+# The same on pictures reduced to a quarter.
+remake-birqa.lite: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.csv
+	$(TRAIN) $(SETS)/train.csv --recipe recipes/birqa.lite.json --card recipes/birqa.lite.card.json \
+		--name birqa.lite --version 1 -o runs/birqa.lite
+	$(call CALIBRATE,birqa.lite)
+	$(call SHIP,birqa.lite,birqa.lite)
+
+# This and the next go on from birqa.kadid as it is shipped. Trained on TID2013 as well:
+remake-birqa.kadid-tid: $(DEV)/ready $(SETS)/train-tid.csv $(SETS)/kadid-test/meta.csv
+	$(TRAIN) $(SETS)/train-tid.csv --recipe recipes/birqa.kadid-tid.json --from birqa.kadid \
 		--card recipes/birqa.kadid-tid.card.json --name birqa.kadid-tid --version 1 -o runs/birqa.kadid-tid
-	$(DEV)/bin/birqa calibrate runs/birqa.kadid-tid/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
-	rm -rf src/birqa/weights/birqa.kadid-tid && cp -r runs/birqa.kadid-tid/model src/birqa/weights/birqa.kadid-tid
+	$(call CALIBRATE,birqa.kadid-tid)
+	$(call SHIP,birqa.kadid-tid,birqa.kadid-tid)
 
-	# Hardened: two legs of anchored adversarial training.
-	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-1.json --from runs/birqa.kadid/model \
+# Hardened: two legs of anchored adversarial training.
+remake-birqa.kadid-aat: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.csv
+	$(TRAIN) $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-1.json --from birqa.kadid \
 		--name birqa.kadid-aat --version 2 -o runs/birqa.kadid-aat-1
-	$(DEV)/bin/birqa train --data $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-2.json --from runs/birqa.kadid-aat-1/model \
+	$(TRAIN) $(SETS)/train.csv --recipe recipes/birqa.kadid-aat-2.json --from runs/birqa.kadid-aat-1/model \
 		--card recipes/birqa.kadid-aat.card.json --name birqa.kadid-aat --version 2 -o runs/birqa.kadid-aat-2
-	$(DEV)/bin/birqa calibrate runs/birqa.kadid-aat-2/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 --label-spread
-	rm -rf src/birqa/weights/birqa.kadid-aat && cp -r runs/birqa.kadid-aat-2/model src/birqa/weights/birqa.kadid-aat
+	$(call CALIBRATE,birqa.kadid-aat-2)
+	$(call SHIP,birqa.kadid-aat,birqa.kadid-aat-2)
 	cp runs/birqa.kadid-aat-1/curves.csv benchmarks/results/aat-curves-1.csv
 	cp runs/birqa.kadid-aat-2/curves.csv benchmarks/results/aat-curves-2.csv
 	cp runs/birqa.kadid-aat-2/bound.png docs/aat-bound.png
-	# The audit compares the two.
+
+remake-audit: $(DEV)/ready $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv
 	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
 		--out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
 
 # The no-reference metric, the denoiser of certificates and the metric behind it: an hour on two cores.
-TRAIN_BLIND = $(DEV)/bin/birqa train-blind --data $(SETS)/clive.csv
-TRAIN_DENOISER = $(DEV)/bin/birqa train-denoiser --data $(SETS)/clive.csv
+blind:
+	$(MAKE) remake-blind.clive
+	$(MAKE) remake-denoiser.blind
+	$(MAKE) remake-blind.clive-denoised
 
-blind: $(DEV)/ready $(SETS)/clive.csv
+remake-blind.clive: $(DEV)/ready $(SETS)/clive.csv
 	$(TRAIN_BLIND) --recipe recipes/blind.clive.json --card recipes/blind.clive.card.json \
 		--name blind.clive --version 3 -o runs/blind.clive
-	rm -rf src/birqa/weights/blind.clive && cp -r runs/blind.clive/model src/birqa/weights/blind.clive
+	$(call SHIP,blind.clive,blind.clive)
+
+# These two follow the model before them as it is shipped.
+remake-denoiser.blind: $(DEV)/ready $(SETS)/clive.csv
 	$(TRAIN_DENOISER) --recipe recipes/denoiser.mse-1.json --name denoiser.mse -o runs/denoiser.mse-1
 	$(TRAIN_DENOISER) --recipe recipes/denoiser.blind.json --from runs/denoiser.mse-1/model \
 		--card recipes/denoiser.blind.card.json --name denoiser.blind --version 3 -o runs/denoiser.blind
-	rm -rf src/birqa/weights/denoiser.blind && cp -r runs/denoiser.blind/model src/birqa/weights/denoiser.blind
+	$(call SHIP,denoiser.blind,denoiser.blind)
+
+remake-blind.clive-denoised: $(DEV)/ready $(SETS)/clive.csv
 	$(TRAIN_BLIND) --recipe recipes/blind.clive-denoised.json --card recipes/blind.clive-denoised.card.json \
 		--name blind.clive-denoised -o runs/blind.clive-denoised
-	rm -rf src/birqa/weights/blind.clive-denoised
-	cp -r runs/blind.clive-denoised/model src/birqa/weights/blind.clive-denoised
+	$(call SHIP,blind.clive-denoised,blind.clive-denoised)
 
 # As many steps by squared error alone, to compare with.
 runs/denoiser.mse-2/model/model.json: $(SETS)/clive.csv $(wildcard recipes/denoiser.mse-*.json) | $(DEV)/ready

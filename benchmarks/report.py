@@ -601,9 +601,6 @@ SECTIONS = {
 }
 
 
-REMADE_BY = {"full-reference": "weights", "no-reference": "blind", "denoiser": "blind"}
-
-
 def figures(name: str) -> list[str]:
     """What docs/results.md says of one model."""
     lines = []
@@ -678,7 +675,7 @@ def main() -> None:
                 f"on {model.interval.data}: {model.interval.measured:.1%}.",
                 "",
             ]
-        card += ["## To make it again", "", f"`make {REMADE_BY[model.kind]}`: docs/reproducing.md.", ""]
+        card += ["## To make it again", "", f"`make remake-{model.name}`: docs/reproducing.md.", ""]
         write(ROOT / "docs" / "cards" / f"{model.name}.md", "\n".join(card))
 
 
