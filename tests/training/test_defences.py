@@ -143,6 +143,21 @@ def test_every_defence_trains_and_resumes_exactly(pairs, tmp_path, kind):
             assert entry["eps"] > 0
 
 
+def test_labels_of_attacked_pictures_count_where_they_are_given_a_weight(pairs, tmp_path):
+    """Anchors at their ratings and the rest off by .02 but between them: only their labels can object."""
+    target = torch.tensor([0.2, 0.5, 0.8, 0.3, 0.4, 0.6, 0.7])
+    anchor = torch.tensor([True] * 3 + [False] * 4)
+    scores = torch.where(anchor, target, target + torch.tensor([0.02, -0.02, 0.02, -0.02, 0.02, -0.02, 0.02]))
+    losses = []
+    for weight in (0.0, 1.0, 2.0):
+        defence = replace(CONFIG.defence, attacked_weight=weight)
+        run = _trainer(pairs, tmp_path / str(weight), replace(CONFIG, mse_weight=100.0, defence=defence))
+        losses.append(float(run._loss(scores[:, None], target, anchor)))
+    assert losses[0] == pytest.approx(0, abs=1e-6)
+    expected = 100 * 0.02**2 + 1 - np.corrcoef(scores[3:], target[3:])[0, 1]
+    assert losses[1:] == pytest.approx([expected, 2 * expected], rel=1e-4)
+
+
 def test_the_log_tells_how_much_bands_were_widened_on_the_scale_of_scores(pairs, tmp_path):
     defence = replace(CONFIG.defence, band=0.1)
     run = _trainer(pairs, tmp_path, replace(CONFIG, identity_mos=0.95, defence=defence))

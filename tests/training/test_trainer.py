@@ -476,6 +476,7 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
         ({"defence": {"top": 0}}, "defence top=0 should be at least 1"),
         ({"defence": {"base_weight": -1}}, "defence base_weight=-1 should be at least 0"),
         ({"defence": {"hinge_weight": float("nan")}}, "defence hinge_weight=nan should be at least 0"),
+        ({"defence": {"attacked_weight": -0.1}}, "defence attacked_weight=-0.1 should be at least 0"),
         ({"defence": {"hold_anchors": 1}}, "defence hold_anchors=1 should be true or false"),
         ({"network": {"head_width": -2}}, "head_width=-2 must be a whole number of at least 1"),
         ({"network": 3}, r".*recipe\.json: network=3 should be a JSON object"),

@@ -35,6 +35,9 @@ class Defence:
     """Weight of loss (5) on the anchors in loss (6) (ours)."""
     hinge_weight: float = 1.0
     """Weight of the hinge in loss (6) (ours)."""
+    attacked_weight: float = 0.0
+    """Weight in loss (6) of loss (5) on the attacked pictures, with the labels that they had; the paper's
+    loss knows only their order (ours)."""
     hold_anchors: bool = False
     """Whether the hinge moves the attacked pictures only, and leaves anchors to the base loss (ours)."""
 
@@ -47,7 +50,7 @@ class Defence:
             raise ValueError(f"defence direction={self.direction!r} should be random, up or down.")
         require_at_least(2, self, "anchors", of=of)
         require_at_least(1, self, "steps", "top", of=of)
-        require_at_least(0, self, "ramp", "base_weight", "hinge_weight", of=of)
+        require_at_least(0, self, "ramp", "base_weight", "hinge_weight", "attacked_weight", of=of)
         require_positive(self, "step", "band", of=of)
         if not 0 < self.budget <= 1:
             raise ValueError(f"defence budget={self.budget} should be above 0 and at most 1.")

@@ -236,22 +236,29 @@ class Trainer:
 
     def _loss(self, outputs: Tensor, target: Tensor, anchor: Tensor) -> Tensor:
         """Of the whole batch: `outputs` (N, 1 + L), scores and those of levels; `target`, `anchor` (N,)."""
-        config, defence = self.config, self.config.defence
-        anchored = defence.kind == "AAT"
-        asked = anchor if anchored else torch.ones_like(anchor)
+        defence = self.config.defence
+        if defence.kind != "AAT":
+            return self._regression(outputs, target, torch.ones_like(anchor))
+        loss = self._regression(outputs, target, anchor)
+        prediction = outputs[:, 0]
+        self.bounds.append(measure_bound(prediction, target, anchor))
+        neighbours = find_neighbours(target, anchor)
+        hinge = anchored_loss(violations(prediction, target, neighbours, defence.hold_anchors), defence.top)
+        loss = defence.base_weight * loss + defence.hinge_weight * hinge
+        if defence.attacked_weight:
+            loss = loss + defence.attacked_weight * self._regression(outputs, target, ~anchor)
+        return loss
+
+    def _regression(self, outputs: Tensor, target: Tensor, asked: Tensor) -> Tensor:
+        """Loss (5) of the pictures asked for, with that of their levels."""
+        config = self.config
         loss, *level_losses = (
             regression_loss(one[asked], target[asked], config.alpha, config.mse_weight)
             for one in outputs.unbind(1)
         )
         if level_losses:
             loss = loss + config.level_weight * sum(level_losses) / len(level_losses)
-        if not anchored:
-            return loss
-        prediction = outputs[:, 0]
-        self.bounds.append(measure_bound(prediction, target, anchor))
-        neighbours = find_neighbours(target, anchor)
-        hinge = anchored_loss(violations(prediction, target, neighbours, defence.hold_anchors), defence.top)
-        return defence.base_weight * loss + defence.hinge_weight * hinge
+        return loss
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
