@@ -133,8 +133,7 @@ results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-d
 # The whole results page from nothing but the weights: a day on two cores.
 everything: benchmarks/results/seeds.json benchmarks/results/same-database.json
 	$(MAKE) robustness purified defences
-	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
-		--out benchmarks/results/audit.json --picture docs/audit.png --detector build/audit.json
+	$(AUDIT) build/audit.json
 	$(MAKE) certificates results
 
 CARDS := benchmarks/results/robustness
@@ -180,6 +179,8 @@ TRAIN = $(DEV)/bin/birqa train --data
 TRAIN_BLIND = $(DEV)/bin/birqa train-blind --data $(SETS)/clive.csv
 TRAIN_DENOISER = $(DEV)/bin/birqa train-denoiser --data $(SETS)/clive.csv
 SHIP = rm -rf src/birqa/weights/$(1) && cp -r runs/$(2)/model src/birqa/weights/$(1)
+AUDIT = $(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
+	--out benchmarks/results/audit.json --picture docs/audit.png --detector
 CALIBRATE = $(DEV)/bin/birqa calibrate runs/$(1)/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 \
 	--label-spread
 
@@ -222,8 +223,7 @@ remake-birqa.kadid-aat: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.c
 	cp runs/birqa.kadid-aat-2/bound.png docs/aat-bound.png
 
 remake-audit: $(DEV)/ready $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv
-	$(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
-		--out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
+	$(AUDIT) src/birqa/weights/audit.json
 
 # The no-reference metric, the denoiser of certificates and the metric behind it: an hour on two cores.
 blind:

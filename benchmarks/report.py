@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import report_blind
+from birqa.attacks.honest import Honest
 from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
 from birqa.registry import list_models
+from birqa.robustness.leaderboard import name_of, with_range
 from report_blind import RESULTS, load
 
 ROOT = Path(__file__).parent.parent
@@ -394,13 +396,11 @@ def hardened() -> list[str]:
         "|---|---|---:|" + "---:|" * len(attacks),
     ]
     for card, kind in zip(cards, ("none", "AAT"), strict=True):
-        metric = f"{card['metric']['name']} {card['metric']['version'].split()[0]}"
-        clean = "{:.3f} ({:.2f} .. {:.2f})".format(card["clean"]["srocc"], *card["clean"]["srocc_interval"])
         for place, at in enumerate(card["attacks"][0]["budgets"]):
-            cells = [metric, f"{255 * at['budget']:g}/255", clean]
-            for attack in card["attacks"]:
-                found = attack["budgets"][place]["bidirectional"]
-                cells.append("{:.3f} ({:.2f} .. {:.2f})".format(found["srocc"], *found["srocc_interval"]))
+            cells = [name_of(card), f"{255 * at['budget']:g}/255", with_range(card["clean"], "srocc")]
+            cells += [
+                with_range(attack["budgets"][place]["bidirectional"], "srocc") for attack in card["attacks"]
+            ]
             lines.append(f"| {' | '.join(cells)} |")
         known = dict(zip(("clean", *PUBLISHED_ATTACKS), PUBLISHED_DEFENCES[kind], strict=True))
         published = (f"{known[name]:.3f}" if name in known else "" for name in ("clean", *attacks))
@@ -414,7 +414,7 @@ def _yardstick(cards: list[dict[str, Any]]) -> list[str]:
     """What the honest column says, where the cards have one."""
     told = []
     for card in cards:
-        found = [attack for attack in card["attacks"] if attack["settings"]["attack"] == "honest"]
+        found = [attack for attack in card["attacks"] if attack["settings"]["attack"] == Honest.name]
         told += [
             f"{card['metric']['name']} has {at['bidirectional']['srocc']:.2f} at {255 * at['budget']:g}/255"
             for attack in found

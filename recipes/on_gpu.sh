@@ -13,6 +13,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 there=${BIRQA_THERE:-/tmp/birqa}
+birqa=$there/env/bin/birqa
+sets=build/sets
 
 pack() {
     rm -rf .gpu && mkdir -p .gpu/1/refs384 .gpu/2/refs384 .gpu/1/packages
@@ -36,22 +38,20 @@ unpack() {
     ls "$there/data/refs384" | wc -l
 }
 
-# What the Makefile takes for a virtual environment.
-environment() {
+# What the Makefile takes for a virtual environment, and in it the sets that are asked for.
+make_sets() {
     mkdir -p "$there/env/bin"
     export PYTHONPATH="$PWD/src:$there/packages"
-    printf '#!/bin/sh\nexec python3 -m birqa "$@"\n' > "$there/env/bin/birqa"
-    chmod +x "$there/env/bin/birqa"
+    printf '#!/bin/sh\nexec python3 -m birqa "$@"\n' > "$birqa"
+    chmod +x "$birqa"
     touch "$there/env/ready"
+    make -j 4 DEV="$there/env" DATA="$there/data" "$@"
 }
 
 train() {
     out=$1
     shift
-    environment
-    sets=build/sets
-    make -j 4 DEV="$there/env" DATA="$there/data" $sets/train.csv
-    birqa=$there/env/bin/birqa
+    make_sets $sets/train.csv
     "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid.json --name birqa.kadid --version gpu \
         -o runs/birqa.kadid "$@"
     start=runs/birqa.kadid/model
@@ -69,10 +69,8 @@ train() {
 harden() {
     out=$1
     shift
-    environment
-    sets=build/sets
-    make -j 4 DEV="$there/env" DATA="$there/data" $sets/train.csv
-    "$there/env/bin/birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat-full.json \
+    make_sets $sets/train.csv
+    "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat-full.json \
         --from birqa.kadid --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat-full "$@"
     tar -czf "$out/birqa.kadid-aat-full.tar.gz" -C runs/birqa.kadid-aat-full model curves.csv
 }
@@ -81,11 +79,9 @@ harden() {
 cards() {
     out=$1
     shift
-    environment
-    sets=build/sets
-    make -j 4 DEV="$there/env" DATA="$there/data" $sets/kadid-test-all/meta.csv $sets/kadid-train/meta.csv
+    make_sets $sets/kadid-test-all/meta.csv $sets/kadid-train/meta.csv
     for name in birqa.kadid birqa.kadid-aat; do
-        "$there/env/bin/birqa" robustness $name --base birqa.kadid --data $sets/kadid-test-all/meta.csv \
+        "$birqa" robustness $name --base birqa.kadid --data $sets/kadid-test-all/meta.csv \
             --protocol recipes/robustness-full.json --train-pairs $sets/kadid-train/meta.csv \
             --cache runs/robustness-full.jsonl --device cuda -o "$out/$name.json" "$@"
     done

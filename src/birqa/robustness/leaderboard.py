@@ -90,14 +90,14 @@ def _group(cards: Sequence[Card]) -> list[str]:
         f"bidirectional attack, budget {headline:g}/255.",
         "",
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
-            [_name(card), _with_range(card["clean"], "srocc")]
-            + [_with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
+            [name_of(card), with_range(card["clean"], "srocc")]
+            + [with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
             for card in ordered
         ]),
         f"Mean gain of pictures pushed up, budget {headline:g}/255, as a share of the range of clean scores:",
         "",
         *_table(["metric", *attacks], ["---:"] * len(attacks), [
-            [_name(card)]
+            [name_of(card)]
             + [_gain(at_headline(attack)["up"]) for attack in card["attacks"]]
             for card in ordered
         ]),
@@ -107,8 +107,8 @@ def _group(cards: Sequence[Card]) -> list[str]:
             f"2AFC accuracy, budget {headline:g}/255:",
             "",
             *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
-                [_name(card), _with_range(card["clean"], "two_afc")]
-                + [_with_range(at_headline(attack), "two_afc") for attack in card["attacks"]]
+                [name_of(card), with_range(card["clean"], "two_afc")]
+                + [with_range(at_headline(attack), "two_afc") for attack in card["attacks"]]
                 for card in ordered
             ]),
         ]  # fmt: skip
@@ -118,8 +118,8 @@ def _group(cards: Sequence[Card]) -> list[str]:
             f"IR-Score over {{{budgets}}}/255:",
             "",
             *_table(["metric", "base", *attacks], ["---"] + ["---:"] * len(attacks), [
-                [_name(card), card["base"]["name"]]
-                + [_with_range(attack, "ir_score") for attack in card["attacks"]]
+                [name_of(card), card["base"]["name"]]
+                + [with_range(attack, "ir_score") for attack in card["attacks"]]
                 for card in defended
             ]),
         ]  # fmt: skip
@@ -141,7 +141,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         seen += [
             f"{attack} {by_budget[max(by_budget, key=float)]:+.3f}" for attack, by_budget in gains.items()
         ]
-        lines.append(f"- {_name(card)}: {', '.join(seen)}. {'; '.join(_doubts(card)) or 'No doubts'}.")
+        lines.append(f"- {name_of(card)}: {', '.join(seen)}. {'; '.join(_doubts(card)) or 'No doubts'}.")
     return [*lines, ""]
 
 
@@ -150,7 +150,8 @@ def _table(head: Sequence[str], alignment: Sequence[str], rows: Sequence[Sequenc
     return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def _name(card: Card) -> str:
+def name_of(card: Card) -> str:
+    """The metric and its version, without the fingerprint."""
     name, version = card["metric"]["name"], card["metric"]["version"].split(" ")[0]
     return f"{name} {version}".strip()
 
@@ -182,7 +183,8 @@ def _cheating(card: Card) -> list[Card]:
     return [attack for attack in attacks if attack["settings"]["attack"] != Honest.name] or attacks
 
 
-def _with_range(record: Card, name: str) -> str:
+def with_range(record: Card, name: str) -> str:
+    """The figure of that name and its interval; empty where the record has none."""
     if name not in record:
         return ""
     low, high = record[f"{name}_interval"]
@@ -212,7 +214,7 @@ def _draw(cards: Sequence[Card], path: Path) -> None:
     for number, (axes, attack) in enumerate(zip(panels, attacks, strict=True)):
         for card in cards:
             steps, values, ranges = zip(*_curve(card, card["attacks"][number]), strict=True)
-            axes.plot(steps, values, "o-", markersize=3, label=_name(card))
+            axes.plot(steps, values, "o-", markersize=3, label=name_of(card))
             axes.fill_between(steps, *zip(*ranges, strict=True), alpha=0.12)
         axes.set_title(attack["settings"]["attack"])
         axes.set_xlabel("budget, 1/255")
