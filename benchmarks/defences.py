@@ -65,9 +65,10 @@ def run(
 
 def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
     name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
+    config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes))
+    # One that was trained already is only read, or refused where its recipe was another.
+    trained = run(config, pairs, folder, weights, deep=False)
     if not (folder / "model").exists():
-        config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes))
-        trained = run(config, pairs, folder, weights, deep=False)
         save_model(trained, folder / "model", name=name, version="1", card={"training": config.to_dict()})
     return load_subject(folder / "model")
 
@@ -75,16 +76,15 @@ def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -
 def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
     base = args.runs / "deep-features" / "start.safetensors"
     base.parent.mkdir(parents=True, exist_ok=True)
+    recipe = load_recipe(args.recipes / "deep-features.json")
+    trained = run(recipe, pairs, base.parent / "start", None, True)
     if not base.exists():
-        trained = run(
-            load_recipe(args.recipes / "deep-features.json"), pairs, base.parent / "start", None, True
-        )
         with replacing(base) as part:
             save_file(trained.state_dict(), part)
     folder = args.runs / "deep-features" / kind
     weights = folder / "weights.safetensors"
+    trained = run(recipe_of(kind, args.recipes), pairs, folder, load_file(base), True)
     if not weights.exists():
-        trained = run(recipe_of(kind, args.recipes), pairs, folder, load_file(base), True)
         with replacing(weights) as part:
             save_file(trained.state_dict(), part)
     module = DeepFeatures()

@@ -18,6 +18,7 @@ from birqa.export import save_model
 from birqa.files import replacing
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.training.checkpoint import digest
 from birqa.training.config import load_recipe
 from birqa.training.fit import Trainer
 
@@ -55,7 +56,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     seeds = args.seed or [1, 2]
-    folders = [args.runs / str(seed) for seed in seeds]
+    # Trainings by another recipe are no results of this one.
+    runs = args.runs / digest(args.recipe.read_text("utf-8"))[:8]
+    folders = [runs / str(seed) for seed in seeds]
     for seed, folder in zip(seeds, folders, strict=True):
         if not (folder / "model" / "model.json").exists():
             train(args.recipe, seed, args.threads, args.table, folder)
@@ -63,9 +66,7 @@ def main() -> None:
     record = {
         "seeds": [load_recipe(args.recipe).seed, *seeds],
         "sets": {
-            meta.parent.name: measure(
-                metrics, read_rated_pairs(meta), args.runs / f"{meta.parent.name}.jsonl"
-            )
+            meta.parent.name: measure(metrics, read_rated_pairs(meta), runs / f"{meta.parent.name}.jsonl")
             for meta in args.sets
         },
     }

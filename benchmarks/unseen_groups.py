@@ -26,6 +26,7 @@ from birqa.files import replacing
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
+from birqa.training.checkpoint import digest
 from birqa.training.config import load_recipe
 from birqa.training.fit import Trainer, start_from
 
@@ -101,7 +102,9 @@ def main() -> None:
     args = parser.parse_args()
     rows = read_rated_pairs(args.tid2013)
     refs = sorted({row.ref for row in rows})
-    runs = args.runs / find_model("birqa.kadid").fingerprint
+    # Trainings from other weights, or by another recipe, are no results of these.
+    how = digest(args.recipe.read_text("utf-8"), args.steps, args.share)
+    runs = args.runs / f"{find_model('birqa.kadid').fingerprint}-{how[:8]}"
     parts: dict[str, tuple[np.ndarray, np.ndarray, list[RatedPair]]] = {}
     for number, (name, types) in enumerate(GROUPS.items()):
         test, folder = set(refs[number :: len(GROUPS)]), runs / str(number)

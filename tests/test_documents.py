@@ -32,6 +32,19 @@ def test_accuracy():
     assert f"its SROCC with people is {ours}, above VSI ({vsi})" in readme()
 
 
+def test_speed():
+    """A sixth and a quarter, to within a fifth of either."""
+    ratios = {
+        row["metric"]: row["ratio_to_lpips"]
+        for row in measured("speed")["times"]
+        if row["size"] == "1920x1080"
+    }
+    said = "about a sixth of the time that LPIPS-AlexNet takes PyTorch, a quarter with both in PyTorch"
+    assert said in readme()
+    assert ratios["birqa (onnx)"] == pytest.approx(1 / 6, rel=0.2)
+    assert ratios["birqa (torch)"] == pytest.approx(1 / 4, rel=0.2)
+
+
 def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}

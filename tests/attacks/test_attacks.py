@@ -1,5 +1,6 @@
 """Every attack against what must hold for all, and against cases whose answer is known."""
 
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -267,6 +268,18 @@ def test_cw_moves_black_and_white_samples_too():
         assert change[:, :, rows].min() > 1 / 255
 
 
+def test_cw_tells_where_kappa_holds_it_back():
+    def attack(scale, **settings):
+        create_attack("cw", **settings)(lambda d, r: scale * smooth(d, r), *pictures(2), [8 / 255])
+
+    with pytest.warns(UserWarning, match="set kappa to their whole range"):
+        attack(100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attack(100, kappa=100.0)
+        attack(1)
+
+
 def test_pictures_of_cw_start_as_they_are():
     dist, ref = pictures(2, low=0.0, high=1.0)
     (attacked,) = create_attack("cw", learning_rate=1e-9)(smooth, dist, ref, [8 / 255])
@@ -330,6 +343,11 @@ def test_on_birqa_pgd_gains_more_than_fgsm_and_random_noise_nothing_like_it():
 
 
 # Directions, rounding, errors
+
+
+def test_bidirectional_is_not_led_astray_by_scores_that_are_not_finite():
+    quality = torch.tensor([30.0, 50.0, float("inf"), 20.0, float("nan")])
+    assert bidirectional(quality).tolist() == [1, -1, -1, 1, 1]
 
 
 def test_bidirectional_pushes_good_ones_down_and_bad_ones_up():

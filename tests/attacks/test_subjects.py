@@ -1,11 +1,17 @@
 """Metrics under attack by their specs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import birqa
 from birqa.attacks import create_attack
 from birqa.attacks.subjects import GRADIENTS, Subject, load_subject
+from birqa.engines.torch import load_module
+from birqa.export import save_model
+from birqa.network.birqa import BiRQA
+from birqa.registry import find_model
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +40,22 @@ def test_piq_is_oriented_and_differentiable(tensors):
     assert subject.metric(pushed, ref) > subject.metric(dist, ref)
     both = torch.cat([dist, ref]), torch.cat([ref, ref])
     assert subject.metric(*both).shape == (2,)
+
+
+@pytest.mark.parametrize("spec", ["-piq:gmsd", "-pyiqa:topiq_fr"])
+def test_a_known_metric_is_not_turned_round(spec):
+    with pytest.raises(ValueError, match=f"{spec}: which way {spec[1:]} counts is known"):
+        load_subject(spec)
+
+
+def test_the_configuration_is_part_of_what_tells_metrics_apart(tmp_path):
+    model = find_model("birqa")
+    floored = BiRQA(replace(model.config, feature_floor=16 / 255))
+    floored.load_state_dict(load_module(model).state_dict())
+    save_model(floored, tmp_path / "floored", name=model.name, version=model.version, card={})
+    first, second = load_subject("birqa"), load_subject(tmp_path / "floored")
+    assert (first.name, first.version) == (second.name, second.version)
+    assert first.identity != second.identity
 
 
 def test_a_callable_is_a_metric(tensors):

@@ -293,10 +293,24 @@ def test_a_trained_attack_learns_from_other_pictures(cli, folder, tiny_model, re
     for side in ("ref", "dist"):
         Image.open(folder / side / "b.png").resize((256, 256)).save(big / f"{side}.png")
     (big / "pairs.csv").write_text("ref,dist\nref.png,dist.png\n")
-    answer = cli(*arguments, "--train-pairs", big / "pairs.csv", "--train-steps", 3, "--json")
+    options = "--train-pairs", big / "pairs.csv", "--train-steps", 3
+    answer = cli(*arguments, *options, "--json")
     assert answer.code == 0
     (outcome,) = json.loads(answer.out)["outcomes"]
     assert outcome["after"] != outcome["before"]
+
+
+def test_an_attack_trained_on_other_pictures_is_another_run(cli, folder, tiny_model):
+    for side in ("ref", "dist"):
+        Image.open(folder / side / "b.png").resize((256, 256)).save(folder / f"big-{side}.png")
+    (folder / "pairs.csv").write_text("ref,dist\nbig-ref.png,big-dist.png\n")
+    options = "--attack", "uap", "--train-pairs", folder / "pairs.csv", "--train-steps", 1
+    arguments = _attack(folder / "ref", folder / "dist", "-o", folder / "out", *options, metric=tiny_model)
+    assert [cli(*arguments).code for _ in range(2)] == [0, 0]
+    Image.new("RGB", (256, 256)).save(folder / "big-dist.png")
+    answer = cli(*arguments)
+    assert answer.code == 2
+    assert "holds an attack with other settings" in answer.err
 
 
 def test_refusals(folder, tiny_model, refuses):

@@ -241,13 +241,13 @@ def test_the_help_of_index_says_which_command_takes_which_set(cli):
 
 @pytest.fixture
 def rated(tmp_path, photographs, damage):
-    """meta.csv: two references to train on and one to test on, four pairs each."""
+    """meta.csv: two references to train on and one to validate on, four pairs each."""
     lines = ["ref,dist,mos,split"]
     for index, picture in enumerate(photographs):
         Image.fromarray(picture).save(tmp_path / f"ref{index}.png")
         for level, sigma in enumerate((3, 10, 25, 50)):
             Image.fromarray(damage("noise", picture, sigma)).save(tmp_path / f"dist{index}_{level}.png")
-            split = "test" if index == 2 else "train"
+            split = "val" if index == 2 else "train"
             lines.append(f"ref{index}.png,dist{index}_{level}.png,{4.5 - level},{split}")
     (tmp_path / "meta.csv").write_text("\n".join(lines) + "\n")
     return tmp_path / "meta.csv"
@@ -305,16 +305,29 @@ def test_training_twice_with_one_seed_gives_the_same_weights(cli, tmp_path, rate
 def test_a_finished_run_goes_on_where_it_was(cli, tmp_path, rated, recipe):
     arguments = "train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()
     first = cli(*arguments)
+    record = tmp_path / "run" / "model" / "model.json"
+    calibrated = json.loads(record.read_text()) | {"interval": "as `birqa calibrate` left it"}
+    record.write_text(json.dumps(calibrated))
     again = cli(*arguments)
+    assert json.loads(record.read_text()) == calibrated
+    assert f"{tmp_path / 'run'} was finished before; its model is left as it is." in again.err
     assert [line for line in first.out.splitlines() if line.startswith('{"step"')]
     assert not [line for line in again.out.splitlines() if line.startswith('{"step"')]
     assert again.code == 0
 
 
+def test_weights_that_are_chosen_on_test_rows_are_not_chosen_silently(cli, tmp_path, rated, recipe):
+    rated.write_text(rated.read_text().replace(",val", ",test"))
+    for keep, told in (("best", True), ("last", False)):
+        answer = cli("train", "--data", rated, "-o", tmp_path / keep, "--recipe", recipe(keep=keep))
+        assert answer.code == 0
+        assert ("the weights are chosen on its test rows" in answer.err) == told
+
+
 @pytest.mark.parametrize("count", [0, 1])
-def test_training_with_too_few_test_pictures_to_correlate_works(cli, tmp_path, rated, recipe, count):
+def test_training_with_too_few_held_out_pictures_to_correlate_works(cli, tmp_path, rated, recipe, count):
     lines = rated.read_text().splitlines()
-    tested = [line for line in lines if line.endswith(",test")]
+    tested = [line for line in lines if line.endswith(",val")]
     rated.write_text("\n".join([*(line for line in lines if line not in tested), *tested[:count]]))
     assert cli("train", "--data", rated, "-o", tmp_path / "run", "--recipe", recipe()).code == 0
     assert load_model(tmp_path / "run/model").card["validation"] == {}

@@ -51,6 +51,25 @@ def test_the_picture_is_the_one_of_the_data_set(cli, tmp_path, photo, name, opti
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.png"]
 
 
+def test_without_a_name_the_picture_lands_here_and_is_named_after_what_was_done(
+    cli, tmp_path, photo, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    answer = cli("distort", photo, "--type", "jpeg", "--level", 3)
+    assert (answer.code, answer.out) == (0, "photo-jpeg-3.png\n")
+    np.testing.assert_array_equal(
+        birqa.load_image(tmp_path / "photo-jpeg-3.png"), _expected(KADID10K, 10, 3, photo)
+    )
+
+
+def test_a_grid_into_a_folder_is_every_picture_whole_and_the_sheet(cli, tmp_path, photo):
+    out = tmp_path / "grid"
+    assert cli("distort", photo, "--grid", "--type", "jpeg", "-o", out).code == 0
+    names = [*(f"10-jpeg-{level}.png" for level in range(1, 6)), "sheet.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    np.testing.assert_array_equal(birqa.load_image(out / names[1]), _expected(KADID10K, 10, 2, photo))
+
+
 def test_sixteen_bit_pictures_are_read_in_full(cli, tmp_path):
     ramp = np.linspace(0, 65535, 64 * 48).reshape(48, 64).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "photo.png")

@@ -73,7 +73,8 @@ def test_figures_by_hand(rated, protocol, tmp_path):
     mean = (0 + 4 / 255) / 2 * 4 / 8 + (4 / 255 + 8 / 255) / 2 * 4 / 8
     assert attack["integral_change"] == pytest.approx(mean * 255 / 200, rel=1e-3)
     assert card["sanity"]["scatter"] == 0
-    assert card["warnings"] == []
+    (warning,) = card["warnings"]
+    assert warning.startswith("pictures of 2 references only, where 5 are needed")
 
 
 def test_ranks_and_choices_break_when_the_budget_passes_the_gaps(rated, protocol, tmp_path):
@@ -153,6 +154,14 @@ def test_trained_attacks_need_pairs_and_are_trained_once_for_each_direction(
     for _ in range(2):
         make_card(_subject(_brightness), "greys", rated, trained, tmp_path / "kept.jsonl", train_pairs=pairs)
     assert directions == [1, -1]
+    # Other seeds and other contents of the same files are other trainings.
+    again = replace(trained, seed=5)
+    make_card(_subject(_brightness), "greys", rated, again, tmp_path / "kept.jsonl", train_pairs=pairs)
+    assert directions == [1, -1] * 2
+    Image.fromarray(np.full((40, 48, 3), 9, np.uint8)).save(pairs[0].dist)
+    rest = rated[1:]
+    make_card(_subject(_brightness), "greys", rest, again, tmp_path / "kept.jsonl", train_pairs=pairs)
+    assert directions == [1, -1] * 3
 
 
 def test_the_crop_is_the_middle_on_the_grid_of_blocks(rated, protocol, tmp_path):
@@ -215,7 +224,8 @@ def test_a_protocol_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"budgets": [2, 300]}', r"budgets=\[2, 300\] should be a list of numbers above 0 and up to 255"),
+        ('{"budgets": [2, 300]}', r"budgets=\[2, 300\] should be a list of numbers of 255ths"),
+        ('{"budgets": [0.03]}', r"each from 0\.5 \(half a grey level; less changes nothing\) to 255"),
         ('{"budgets": []}', r"budgets=\[\] should be a list"),
         ('{"budgets": 5}', "budgets=5 should be a list"),
         ('{"budgets": ["2"]}', r"budgets=\['2'\] should be a list"),

@@ -27,6 +27,15 @@ def test_measures_by_hand():
     assert found.srocc_interval[0] <= found.srocc <= found.srocc_interval[1]
 
 
+def test_an_attack_that_makes_all_scores_one_leaves_no_rank():
+    before = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    found = measure(before, np.ones(6), MOS, np.ones(6), REFS)
+    assert found.srocc == 0
+    assert found.gain == pytest.approx(0.65)
+    with pytest.raises(ValueError, match="not finite"):
+        measure(before, np.full(6, np.nan), MOS, np.ones(6), REFS)
+
+
 def test_pushing_all_up_alike_moves_no_rank():
     before = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     found = measure(before, before + 0.3, MOS, np.ones(6), REFS)

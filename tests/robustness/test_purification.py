@@ -99,5 +99,7 @@ def test_a_metric_behind_a_purifier_can_be_attacked_through_it_or_bare():
 def test_scores_behind_a_denoiser_are_told_by_its_version():
     subject = Subject("own", "1", lambda dist, ref: dist.mean((1, 2, 3)))
     denoiser = find_model("denoiser.blind", "denoiser")
-    assert purified(subject, "denoise").identity == f"own + denoise 1, denoiser.blind {denoiser.version}"
+    behind = purified(subject, "denoise")
+    assert behind.version == f"1, denoiser.blind {denoiser.version}"
+    assert behind.identity == f"own + denoise {behind.version} {denoiser.digest[:12]}"
     assert purified(subject, "blur").identity == "own + blur 1"

@@ -78,6 +78,16 @@ def test_the_loss_pulls_a_picture_back_between_its_anchors():
     torch.testing.assert_close(prediction.grad, torch.tensor([0.0, -1.0, 0.0, 1.0]))
 
 
+def test_a_batch_of_one_rating_neither_passes_the_bound_nor_drowns_others():
+    target = torch.full((4,), 0.5)
+    anchor = torch.tensor([True, True, False, False])
+    prediction = torch.tensor([0.4, 0.6, 0.9, 0.5])
+    bound = measure_bound(prediction, target, anchor)
+    assert bound.worst <= bound.bound + 1e-6
+    violation = violations(prediction, target, find_neighbours(target, anchor))
+    assert violation.max() <= (prediction.max() - prediction.min()) / 0.05
+
+
 def test_what_the_theorem_does_not_cover_is_refused():
     with pytest.raises(ValueError, match="at least 2"):
         find_neighbours(torch.tensor([0.1, 0.5]), torch.tensor([True, False]))

@@ -229,13 +229,15 @@ def test_pictures_that_do_not_suit_are_refused(pictures, tmp_path):
         training([odd], tmp_path, training=whole)
 
 
-@pytest.mark.parametrize("change", ["ratings", "metric", "start"])
+@pytest.mark.parametrize("change", ["ratings", "metric", "metric_label", "start"])
 def test_a_run_does_not_go_on_with_other_data_or_weights(pictures, tmp_path, change):
     training(pictures, tmp_path, metric=Brightness()).run(until=1)
     training(pictures, tmp_path, metric=Brightness())
     other = {}
     if change == "ratings":
         other["pictures"] = [replace(pictures[0], mos=0.77), *pictures[1:]]
+    elif change == "metric_label":
+        other["metric_label"] = "python:another:function"
     elif change == "start":
         other["start"] = Denoiser(NETWORK).state_dict()
     metric = Brightness()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.stats import pearsonr, spearmanr
 
 import birqa.training.fit
@@ -134,6 +135,53 @@ def test_a_run_of_another_configuration_is_not_resumed(unbroken, pairs):
             trainer(pairs, unbroken.out, other)
 
 
+def test_a_checkpoint_from_before_a_setting_existed_goes_on(pairs, tmp_path):
+    run = trainer(pairs, tmp_path)
+    run.run(until=2)
+    held, meta = tensors(run.checkpoint)
+    old = json.loads(meta["configuration"])
+    del old["defence"]["attacked_weight"], old["precision"]
+    old_meta = {name: value for name, value in meta.items() if not name.startswith("set of validation")}
+    save_file(held, run.checkpoint, metadata=old_meta | {"configuration": json.dumps(old)})
+    assert trainer(pairs, tmp_path).step == 2
+    with pytest.raises(ValueError, match="written with another configuration"):
+        trainer(pairs, tmp_path, replace(CONFIG, precision="bf16-mixed"))
+
+
+def test_the_best_is_not_sought_among_weights_validated_on_other_pairs(pairs, tmp_path):
+    trainer(pairs, tmp_path).run(until=2)
+    other = [replace(pair, mos=1 - pair.mos) if pair.split == "validation" else pair for pair in pairs]
+    with pytest.raises(ValueError, match="was written with another set of validation pairs"):
+        trainer(other, tmp_path)
+    trainer(pairs, tmp_path / "last", replace(CONFIG, keep="last")).run(until=2)
+    assert trainer(other, tmp_path / "last", replace(CONFIG, keep="last")).step == 2
+
+
+def test_validation_comes_when_it_is_due_whenever_checkpoints_do(pairs, tmp_path):
+    run = trainer(pairs, tmp_path, replace(CONFIG, steps=7, validate_every=3, checkpoint_every=2))
+    run.run()
+    assert [entry["step"] for entry in run.log] == [2, 3, 4, 6, 7]
+    assert [entry["step"] for entry in run.log if "srocc" in entry] == [3, 6, 7]
+
+
+def test_the_running_mean_has_the_buffers_of_what_was_trained(pairs, tmp_path):
+    class Normalised(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.out = torch.nn.BatchNorm2d(3), torch.nn.Linear(3, 1)
+
+        def forward(self, dist, ref, levels=False):
+            scores = torch.sigmoid(self.out(self.norm((dist - ref).abs()).mean((2, 3))))
+            return scores if levels else scores[:, 0]
+
+    parts = [[pair for pair in pairs if pair.split == split] for split in ("train", "validation")]
+    run = Trainer(CONFIG, *parts, tmp_path, model=Normalised())
+    run.run()
+    kept, met = dict(run.average.named_buffers()), dict(run.model.named_buffers())
+    assert int(kept["norm.num_batches_tracked"]) == 4
+    assert_same_bits(kept, met)
+
+
 def test_the_seed_alone_decides_the_first_weights(pairs, tmp_path):
     def weights(seed, folder):
         run = trainer(pairs, tmp_path / folder, replace(CONFIG, seed=seed))
@@ -176,11 +224,23 @@ def test_a_checkpoint_that_is_cut_off_is_told_with_the_way_out(pairs, tmp_path, 
 
 def test_best_weights_that_are_cut_off_are_told_with_the_way_out(pairs, tmp_path):
     run = trainer(pairs, tmp_path)
+    run.run()
     run.best_weights.write_bytes(b"")
     with pytest.raises(
         ValueError, match=r"best\.safetensors is empty, cut off or damaged: delete its folder"
     ):
         run.result()
+    run.best_weights.unlink()
+    with pytest.raises(ValueError, match=r"best\.safetensors is missing"):
+        trainer(pairs, tmp_path).result()
+
+
+def test_the_best_weights_of_another_run_are_not_taken_for_this_one_s(pairs, tmp_path):
+    run = trainer(pairs, tmp_path)
+    run.run()
+    run.checkpoint.unlink()
+    fresh = trainer(pairs, tmp_path, replace(CONFIG, seed=1))
+    assert_same_bits(fresh.result().state_dict(), fresh.model.state_dict())
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):

@@ -26,9 +26,10 @@ Direction = Literal["up", "down"] | Tensor
 def bidirectional(quality: Tensor) -> Tensor:
     """Signs that hurt ranks most: pictures above the mean quality (ratings or clean scores) are pushed down.
 
-    Takes and gives (N,), so the mean is that of what is given: pass a whole data set at once.
+    Takes and gives (N,), so the mean is that of what is given: pass a whole data set at once. Values that are
+    not finite have no part in it.
     """
-    return torch.where(quality > quality.mean(), -1.0, 1.0)
+    return torch.where(quality > quality[torch.isfinite(quality)].mean(), -1.0, 1.0)
 
 
 # Names of settings that several attacks share, and what they may be.

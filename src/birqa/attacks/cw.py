@@ -1,5 +1,6 @@
 """Carlini and Wagner's attack, for scores."""
 
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,8 +18,9 @@ class CW(Attack):
     """Minimise |d|^2 + c relu(kappa - gain) in tanh space, then keep to each budget.
 
     After Carlini and Wagner (2017). The form for scores is ours: |d|^2 is the mean over samples, gain is how
-    far the score moved as wished, and kappa = 1, the whole range of a score, is never satisfied. The
-    picture is its own plus what its tanh has changed by: so black and white start where tanh has a slope.
+    far the score moved as wished, and kappa = 1, the whole range of a score, is never satisfied; where scores
+    have a larger one, a warning says so. The picture is its own plus what its tanh has changed by: so black
+    and white start where tanh has a slope.
     """
 
     name: ClassVar[str] = "cw"
@@ -30,7 +32,7 @@ class CW(Attack):
     c: float = 1.0
     """Weight of the goal beside the squared change."""
     kappa: float = 1.0
-    """The gain that is aimed at, in units of the score."""
+    """The gain that is aimed at, in units of the score; beyond it nothing pushes on."""
 
     @torch.enable_grad()
     def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:
@@ -48,4 +50,11 @@ class CW(Attack):
             loss = (pictures - dist).square().mean((1, 2, 3)) + self.c * missing
             (hidden.grad,) = torch.autograd.grad(loss.sum(), hidden)
             optimizer.step()
-        return [pictures_of(hidden.detach())] * len(budgets)
+        attacked = pictures_of(hidden.detach())
+        if (goal.value(attacked) - clean >= 0.9 * self.kappa).any():
+            warnings.warn(
+                f"cw came as far as kappa={self.kappa:g}, where it stops pushing: for scores on a larger "
+                "scale set kappa to their whole range.",
+                stacklevel=2,
+            )
+        return [attacked] * len(budgets)

@@ -30,11 +30,13 @@ class Subject:
     range: tuple[float, float] | None = None
     """Of the scores, where one is stated."""
     device: str = "cpu"
+    content: str = ""
+    """Of what decides the scores beyond name and version: a digest."""
 
     @property
     def identity(self) -> str:
         """Tells its scores from those of any other metric."""
-        return f"{self.name} {self.version}"
+        return " ".join(filter(None, (self.name, self.version, self.content)))
 
     def surrogate(self, attack: Attack, form: str | None = None) -> Metric:
         """What `attack` is given: the form asked for, by default the best one.
@@ -85,10 +87,12 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
     kind, colon, rest = str(spec).removeprefix("-").partition(":")
     if not colon or isinstance(spec, Path):
         return _own(str(spec), device)
+    if str(spec).startswith("-") and kind in ("piq", "pyiqa"):
+        raise ValueError(f"{spec}: which way {str(spec)[1:]} counts is known, so leave the - out.")
     sign = -1.0 if str(spec).startswith("-") else 1.0
     if kind in ("piq", "pyiqa"):
         loaded, larger_is_better = {"piq": _piq, "pyiqa": _pyiqa}[kind](rest, device)
-        metric = _oriented(loaded, sign if larger_is_better else -sign)
+        metric = _oriented(loaded, 1.0 if larger_is_better else -1.0)
         package = getattr(importlib.import_module(kind), "__version__", "")
         return Subject(f"{kind}:{rest}", package, metric, {"plain": metric}, device=device)
     if kind == "python":
@@ -106,9 +110,14 @@ def _own(name: str, device: str) -> Subject:
 
     model = find_model(name)
     forms: dict[str, Metric] = {form: load_module(model, device, form) for form in GRADIENTS}
-    limits = MetricInfo(model.name, model.version).range
     return Subject(
-        model.name, f"{model.version} {model.fingerprint}", load_module(model, device), forms, limits, device
+        model.name,
+        f"{model.version} {model.fingerprint}",
+        load_module(model, device),
+        forms,
+        MetricInfo(model.name, model.version).range,
+        device,
+        content=model.digest[:12],
     )
 
 

@@ -104,8 +104,9 @@ def redraw(
     Raises CertificateError for another picture or subject, and for a draw that differs by more than
     `tolerance` standard deviations of the redrawn scores (which no forger has a hand in).
     """
-    if count < 1:
-        raise ValueError(f"redraw={count} should be at least 1.")
+    # What may differ is told by their deviation, which one draw has not.
+    if count < 2:
+        raise ValueError(f"redraw={count} should be at least 2.")
     check_picture(certificate, identify(pixels))
     check_subject(certificate, subject)
     n = len(certificate.scores)

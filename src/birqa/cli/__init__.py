@@ -129,5 +129,8 @@ def _in_words(error: OSError) -> str:
     return f"{error.filename} {mend}" if mend and error.filename is not None else str(error)
 
 
-def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    # What other packages tell their programmers is nothing that a user can mend.
+    if issubclass(category, DeprecationWarning | PendingDeprecationWarning | FutureWarning):
+        return
     print(f"birqa: {message}", file=sys.stderr)

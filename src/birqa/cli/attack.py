@@ -70,7 +70,8 @@ def command(
     from birqa.attacks.subjects import load_subject
     from birqa.metric import require_torch
     from birqa.pairing import Pair, pair_inputs, read_pairs_csv
-    from birqa.training.batches import unrated_batches
+    from birqa.ranges import require_pictures
+    from birqa.training.batches import files_digest, unrated_batches
 
     require_torch()
     chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
@@ -88,11 +89,18 @@ def command(
     place = device or "cpu"
     subject = load_subject(metric, place)
     target = Target(subject.metric, subject.surrogate(chosen, gradient), place, resize)
+    if direction == "bidirectional" and len(pairs) == 1:
+        print(
+            "birqa: one picture is its own mean, so it is pushed up; give --direction down.", file=sys.stderr
+        )
     directions = choose_directions(target, pairs, direction)
+    trained_on: str | None = None
     if isinstance(chosen, TrainedAttack):
         if train_pairs is None:
             raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
         others = read_pairs_csv(train_pairs)
+        require_pictures(path for pair in others for path in (pair.ref, pair.dist))
+        trained_on = files_digest(others)
         for way in sorted(set(directions)):
             print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
             batches = (
@@ -108,6 +116,7 @@ def command(
         "metric": subject.identity,
         "resize": resize,
         "train_pairs": str(train_pairs) if train_pairs else None,
+        "train_digest": trained_on,
         "train_steps": train_steps if train_pairs else None,
     }
     results: Iterable[tuple[Pair, Outcome | str]]

@@ -9,6 +9,9 @@ import typer
 
 from birqa.cli import options
 
+SHOWN = ("plain", "hardened", "plain_jpeg", "plain_blur", "plain_moved")
+"""The scores in the table; the rest is in the JSON."""
+
 
 def command(
     ref: Annotated[Path, typer.Argument(help="Reference picture or folder.")],
@@ -32,7 +35,7 @@ def command(
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
     auditor = Auditor(threads=threads)
     if not as_json:
-        print("verdict", "suspicion", "threshold", "plain", "hardened", "picture", sep="\t")
+        print("verdict", "suspicion", "threshold", *SHOWN, "picture", sep="\t")
     rows, failed, suspect = [], bool(unmatched), False
     for pair in options.with_progress(iter(pairs), len(pairs)):
         try:
@@ -44,7 +47,8 @@ def command(
         suspect = suspect or verdict.optimised
         rows.append({"ref": str(pair.ref), "dist": str(pair.dist), **verdict.to_dict()})
         if not as_json:
-            figures = (verdict.suspicion, verdict.threshold, verdict.views.plain, verdict.views.hardened)
+            views = (getattr(verdict.views, name) for name in SHOWN)
+            figures = (verdict.suspicion, verdict.threshold, *views)
             print(
                 "optimised" if verdict.optimised else "clean",
                 *(f"{figure:.4f}" for figure in figures),

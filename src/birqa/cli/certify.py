@@ -147,9 +147,6 @@ def command(
             drawn if seed is None else seed,
         )
 
-    shortfall = advise(request, fresh_noise().sigma, samples)
-    if shortfall:
-        print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
     reference = None if ref is None else load(ref)
     how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
     if start:
@@ -160,6 +157,10 @@ def command(
     unusual = subject.unsuited(fresh_noise().sigma)
     if unusual:
         print(f"birqa: the score will agree less with people: {unusual}", file=sys.stderr)
+
+    shortfall = advise(request, fresh_noise().sigma, samples)
+    if shortfall and any(photo.exists() for photo in photos):
+        print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
 
     targets = _targets(photos, output)
     for target in targets:

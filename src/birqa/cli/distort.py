@@ -1,5 +1,6 @@
 """birqa distort: one photograph, damaged as in the rated databases."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,7 +22,16 @@ HEADER = 16
 
 def command(
     photo: Annotated[Path, typer.Argument(help="Picture to damage.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Picture to write (PNG, BMP, TIFF).")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Picture to write (PNG, BMP, TIFF), or with --grid a folder for every picture, whole, and "
+            "the sheet.",
+            show_default="PHOTO-TYPE-LEVEL.png here, or PHOTO-grid.png",
+        ),
+    ] = None,
     kind: Annotated[
         str | None, typer.Option("--type", help="Number or name, such as 10, jpeg or gaussian-blur.")
     ] = None,
@@ -42,9 +52,6 @@ def command(
     from birqa.files import replacing
     from birqa.images import load_image, to_float
 
-    if out.suffix.lower() not in FORMATS:
-        raise ValueError(f"{out}: name the picture {', '.join(FORMATS)}, which lose nothing")
-    options.check_output(out, [photo])
     if grid == (level is not None):
         raise ValueError("give either --level, for one picture, or --grid, for a sheet of all levels")
     if kind is None and not grid:
@@ -52,27 +59,44 @@ def command(
 
     registry = KADID10K if database == "kadid10k" else TID2013
     chosen = list(registry.values()) if kind is None else [find_distortion(registry, kind)]
-    image = to_float(load_image(photo))
-    if grid:
-        image = _shrink(image)
+    if out is None:
+        out = Path(f"{photo.stem}-{'grid' if grid else f'{_file_name(chosen[0])}-{level}'}.png")
+    folder = grid and not out.suffix
+    if not folder and out.suffix.lower() not in FORMATS:
+        raise ValueError(f"{out}: name the picture {', '.join(FORMATS)}, which lose nothing")
+    options.check_output(out, [photo], folder=folder)
+    whole = to_float(load_image(photo))
+    image = _shrink(whole) if grid else whole
     if min(image.shape[:2]) < SMALLEST:
         size = f"{image.shape[1]}x{image.shape[0]}"
         shrunk = "on the sheet it would be" if grid else "it is"
         raise ValueError(f"{photo}: {shrunk} {size}, but distortions need at least {SMALLEST}x{SMALLEST}")
 
-    def damaged(distortion: "Distortion", level: int) -> "Picture":
+    def damaged(image: "Image", distortion: "Distortion", level: int) -> "Picture":
         from PIL import Image as PillowImage
 
         rng = random_generator(seed, photo.stem, distortion.number, level)
         return PillowImage.fromarray(to_uint8(distortion.apply(image, level, rng)))
 
-    if level is None:
-        sheet = _sheet([(item, [damaged(item, step) for step in range(1, 6)]) for item in chosen])
-    else:
-        sheet = damaged(chosen[0], level)
-    with replacing(out) as part:
-        sheet.save(part, format=FORMATS[out.suffix.lower()])
-    print(out)
+    def save(picture: "Picture", path: Path) -> None:
+        with replacing(path) as part:
+            picture.save(part, format=FORMATS[path.suffix.lower()])
+        print(path)
+
+    if level is not None:
+        save(damaged(image, chosen[0], level), out)
+        return
+    if folder:
+        out.mkdir(parents=True, exist_ok=True)
+        for item in chosen:
+            for step in range(1, 6):
+                save(damaged(whole, item, step), out / f"{item.number:02}-{_file_name(item)}-{step}.png")
+    sheet = _sheet([(item, [damaged(image, item, step) for step in range(1, 6)]) for item in chosen])
+    save(sheet, out / "sheet.png" if folder else out)
+
+
+def _file_name(distortion: "Distortion") -> str:
+    return re.sub(r"\W+", "-", distortion.name.lower())
 
 
 def _shrink(image: "Image") -> "Image":

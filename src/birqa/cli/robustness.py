@@ -1,6 +1,7 @@
 """birqa robustness: a robustness card. birqa leaderboard: cards side by side."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,12 @@ def command(
         ),
     ],
     data: Annotated[Path, typer.Option(help="CSV with ref,dist,mos[,type,level]: the pictures to attack.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The card to write, JSON.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="The card to write, JSON.", show_default="METRIC.robustness.json here"
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="What the card calls the data; default: their folder's name.")
     ] = None,
@@ -67,8 +73,6 @@ def command(
     from birqa.robustness.subset import stratified
 
     require_torch()
-    options.check_output(out, [data, protocol, train_pairs])
-    options.check_output(cache, [data, protocol, train_pairs, out])
     plan = load_protocol(protocol) if protocol else USUAL
     if count is not None:
         plan = replace(plan, pairs=count)
@@ -77,6 +81,10 @@ def command(
     subject = load_subject(metric, device or "cpu")
     if purify:
         subject = purified(subject, purify)
+    if out is None:
+        out = Path(re.sub(r"[^\w.+-]+", "-", subject.name) + ".robustness.json")
+    options.check_output(out, [data, protocol, train_pairs])
+    options.check_output(cache, [data, protocol, train_pairs, out])
     with options.progress_bar("Attacking") as progress:
         card = make_card(
             subject,
@@ -92,6 +100,7 @@ def command(
     with replacing(out) as part:
         part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     _print(card)
+    print(out)
     for warning in card["warnings"]:
         print(f"birqa: {warning}", file=sys.stderr)
 

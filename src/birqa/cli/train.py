@@ -72,6 +72,12 @@ def command(
     held_out = val or test
     if not held_out:
         print(f"birqa: {data} has no rows with split val or test: nothing is validated.", file=sys.stderr)
+    elif not val and config.keep == "best":
+        print(
+            f"birqa: {data} has no rows with split val, so the weights are chosen on its test rows, and what "
+            "they measure there flatters them: mark some rows val, or set keep to last in the recipe.",
+            file=sys.stderr,
+        )
     weights = None
     if start is not None:
         config, weights = start_from(start, config)
@@ -86,6 +92,10 @@ def command(
 
     trainer.run(report)
     if not fabric.is_global_zero:
+        return
+    if first == config.steps and (out / "model").exists():
+        print(f"birqa: {out} was finished before; its model is left as it is.", file=sys.stderr)
+        print(json.dumps({"model": str(out / "model")}))
         return
     model = cast(BiRQA, trainer.result())
     measured = {

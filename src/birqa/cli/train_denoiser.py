@@ -38,18 +38,19 @@ def command(
     """
     from dataclasses import replace
 
-    from birqa.metric import require_torch
+    from birqa.metric import require_device, require_torch
 
     require_torch()
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
-    from birqa.evaluation.peers import load_callable
+    from birqa.evaluation.peers import load_callable, source_digest
     from birqa.export import save_single
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
     from birqa.training.denoiser import Called, DenoiserRecipe, train_denoiser
     from birqa.training.recipes import read_card, read_parts
 
+    require_device(device)
     parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
     written = read_card(card)
     rated = read_rated_pictures(data)
@@ -57,19 +58,31 @@ def command(
     pictures = [picture for picture in rated if picture.split != "test"]
     scored: Any = None
     label = "none"
+    # Looked for even where nothing asks it: one that does not exist was meant otherwise.
+    if metric.startswith("python:"):
+        name_of = metric.removeprefix("python:")
+        found: Any = Called(load_callable(name_of))
+        called, content = metric, source_digest(name_of)
+    else:
+        model = find_model(metric, "no-reference")
+        found, called, content = load_single(model), model.label, model.digest
     if parts.training.asks_metric:
-        if metric.startswith("python:"):
-            scored, label = Called(load_callable(metric.removeprefix("python:"))), metric
-        else:
-            model = find_model(metric, "no-reference")
-            scored, label = load_single(model), model.label
+        scored, label = found, called
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")
         parts = replace(parts, network=replace(model.config, sigma=parts.network.sigma))
         weights, origin = load_single(model).state_dict(), model.label
     run = train_denoiser(
-        parts.network, parts.training, parts.schedule, pictures, out, scored, weights, device
+        parts.network,
+        parts.training,
+        parts.schedule,
+        pictures,
+        out,
+        scored,
+        weights,
+        device,
+        f"{label} {content}",
     )
     trained = cast(Denoiser, run.run(lambda entry: print(json.dumps(entry), flush=True)))
     facts = {

@@ -17,7 +17,7 @@ def command(
         Path | None, typer.Argument(help="The picture it is about; part of the draws is then drawn again.")
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Reference picture, if it is about a pair.")] = None,
-    redraw: Annotated[int, typer.Option(min=1, help="Draws to be drawn again, chosen at random.")] = 50,
+    redraw: Annotated[int, typer.Option(min=2, help="Draws to be drawn again, chosen at random.")] = 50,
     tolerance: Annotated[
         float,
         typer.Option(

@@ -20,9 +20,11 @@ from birqa.attacks.base import bidirectional
 from birqa.attacks.subjects import Subject
 from birqa.engines.torch import to_tensor
 from birqa.evaluation.agreement import (
+    MIN_REFERENCES,
     RESAMPLES,
     Interval,
     bootstrap_interval,
+    enough_references,
     resample_references,
     spearman,
 )
@@ -34,7 +36,7 @@ from birqa.robustness.protocol import Protocol
 from birqa.robustness.sanity import check
 from birqa.robustness.subset import load_middle
 from birqa.robustness.transport import neural_domain
-from birqa.training.batches import unrated_batches
+from birqa.training.batches import files_digest, unrated_batches
 
 FORMAT = 1
 EVERYTHING = "everything: weights and data"
@@ -128,7 +130,7 @@ def make_card(
         },
         "attacks": attacks,
         "sanity": sanity,
-        "warnings": [*([outside] if outside else []), *sanity["warnings"]],
+        "warnings": [*([outside] if outside else []), *_too_few(refs), *sanity["warnings"]],
         "environment": {
             "birqa": __version__,
             "torch": torch.__version__,
@@ -137,6 +139,16 @@ def make_card(
             "minutes": round((time.monotonic() - started) / 60, 1),
         },
     }
+
+
+def _too_few(refs: Sequence[str]) -> list[str]:
+    if enough_references(refs):
+        return []
+    count = len(set(refs))
+    return [
+        f"pictures of {count} references only, where {MIN_REFERENCES} are needed: the intervals, drawn from "
+        "them, are far too narrow"
+    ]
 
 
 def _shares(progress: Progress | None, steps: int, subjects: int) -> list[Progress]:
@@ -157,8 +169,7 @@ def _scores_under_attack(
     train_pairs: Sequence[Pair],
     progress: Progress,
 ) -> Attacked:
-    listing = json.dumps([[str(pair.ref), str(pair.dist)] for pair in train_pairs])
-    training = [protocol.train_steps, protocol.train_crop, hashlib.sha256(listing.encode()).hexdigest()]
+    training = [protocol.train_steps, protocol.train_crop, protocol.seed, files_digest(train_pairs)]
     surrogates = {attack.name: subject.surrogate(attack, form) for attack in protocol.attacks}
 
     def key(content: str, attack: Attack | None = None, sign: int = 0, budget: float = 0) -> str:

@@ -94,6 +94,16 @@ def _group(cards: Sequence[Card]) -> list[str]:
             + [with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]
             for card in ordered
         ]),
+        f"SROCC with all pictures pushed up / all pushed down, budget {headline:g}/255:",
+        "",
+        *_table(["metric", *attacks], ["---:"] * len(attacks), [
+            [name_of(card)]
+            + [
+                " / ".join(f"{at_headline(attack)[way]['srocc']:.3f}" for way in ("up", "down"))
+                for attack in card["attacks"]
+            ]
+            for card in ordered
+        ]),
         f"Mean gain of pictures pushed up, budget {headline:g}/255, as a share of the range of clean scores:",
         "",
         *_table(["metric", *attacks], ["---:"] * len(attacks), [

@@ -57,9 +57,11 @@ def measure(
     drawn = resample_references(refs, resamples, seed)
     gains = bootstrap_interval([float(moved[picked].mean()) for picked in drawn])
     nowhere = float("nan")
+    # Where an attack has made all scores one, no rank is left; the rest of the check still stands.
+    alike = len(attacked) > 2 and np.isfinite(attacked).all() and not np.ptp(attacked)
     return UnderAttack(
         len(moved),
-        correlate(attacked.tolist(), ratings.tolist()).srocc,
+        0.0 if alike else correlate(attacked.tolist(), ratings.tolist()).srocc,
         bootstrap_interval([spearman(attacked[picked], ratings[picked]) for picked in drawn]),
         float(moved.mean()),
         gains,

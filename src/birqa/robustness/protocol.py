@@ -62,6 +62,8 @@ class Protocol:
         return record | {"attacks": [attack.settings() for attack in self.attacks]}
 
 
+LEAST = 0.5
+"""Of the budgets in a file: half a grey level."""
 USUAL = Protocol(crop=128)
 """Where none is given: few pictures and short attacks, for a CPU."""
 
@@ -97,8 +99,8 @@ def _field(name: str, value: Any) -> Any:
     if name == "budgets":
         if not isinstance(value, list) or not value or not all(map(_is_budget, value)):
             raise ValueError(
-                f"budgets={value!r} should be a list of numbers above 0 and up to 255, such as [2, 8] for "
-                "2/255 and 8/255."
+                f"budgets={value!r} should be a list of numbers of 255ths, each from {LEAST:g} (half a grey "
+                "level; less changes nothing) to 255, such as [2, 8] for 2/255 and 8/255."
             )
         return tuple(budget / 255 for budget in value)
     if name == "headline":
@@ -111,7 +113,7 @@ def _field(name: str, value: Any) -> Any:
 
 
 def _is_budget(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 255
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= 255
 
 
 def _names_attack(value: Any) -> bool:

@@ -139,17 +139,19 @@ def purified(subject: Subject, name: str) -> Subject:
     def behind(metric: Metric) -> Metric:
         return lambda dist, ref: metric(*purifier(dist, ref))
 
-    version = subject.version
+    version, content = subject.version, subject.content
     if purifier is denoise:
         # Behind another denoiser the scores are others.
         denoiser = find_model(DENOISER, "denoiser")
         version += f", {denoiser.name} {denoiser.version}"
+        content = f"{content} {denoiser.digest[:12]}".strip()
     forms = {form: behind(metric) for form, metric in subject.surrogates.items()}
     bare = {f"bare {form}": metric for form, metric in subject.surrogates.items()}
     return replace(
         subject,
         name=f"{subject.name} + {name}",
         version=version,
+        content=content,
         metric=behind(subject.metric),
         surrogates=forms | bare,
     )

@@ -13,6 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+LEAST_SPAN = 0.05
+"""Were violations shares of less, a batch of pictures rated alike would drown all others. To the theorem,
+where lambda stands with it only, any unit will do."""
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -26,7 +30,7 @@ class Bound:
     eta: float
     lambda_: float
     range: float
-    """Largest minus smallest rating of the batch."""
+    """That violations are shares of: see `span`."""
     worst: float
     """The largest error that was met, E."""
 
@@ -66,19 +70,23 @@ def find_neighbours(target: Tensor, anchor: Tensor) -> Neighbours:
     return Neighbours(inner, order[below], order[above])
 
 
+def span(target: Tensor) -> Tensor:
+    """Largest minus smallest rating of a batch, but no less than `LEAST_SPAN`."""
+    return (target.max() - target.min()).clamp(min=LEAST_SPAN)
+
+
 def violations(
     prediction: Tensor, target: Tensor, neighbours: Neighbours, hold_anchors: bool = False
 ) -> Tensor:
-    """l_i of equation (3), (M,): how far each score is beyond its nearest anchors' scores, over the range.
+    """l_i of equation (3), (M,): how far each score is beyond its nearest anchors' scores, over `span`.
 
     With `hold_anchors` no gradient flows to the scores of anchors.
     """
-    spread = (target.max() - target.min()).clamp(min=1e-6)
     inner = prediction[neighbours.inner]
     anchors = prediction.detach() if hold_anchors else prediction
     too_low = torch.relu(anchors[neighbours.below] - inner)
     too_high = torch.relu(inner - anchors[neighbours.above])
-    return torch.maximum(too_low, too_high) / spread
+    return torch.maximum(too_low, too_high) / span(target)
 
 
 def anchored_loss(violation: Tensor, top: int) -> Tensor:
@@ -104,7 +112,7 @@ def measure_bound(prediction: Tensor, target: Tensor, anchor: Tensor) -> Bound:
         float(error[anchor].max()),
         float(gaps.max()) if len(gaps) else 0.0,
         float(violation.max()) if len(violation) else 0.0,
-        float(target.max() - target.min()),
+        float(span(target)),
         float(error.max()),
     )
 

@@ -1,5 +1,7 @@
 """Batches drawn from rated pairs."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,6 +134,18 @@ class BatchSampler:
         if both.shape[0] == both.shape[1] and rng.random() < 0.5:
             both = both.transpose(1, 0, 2)
         return both
+
+
+def files_digest(pairs: Sequence[Pair]) -> str:
+    """Tells these files from others, and from what they were before they were written anew.
+
+    Raises OSError for a file that does not exist.
+    """
+    digest = hashlib.sha256()
+    for path in dict.fromkeys(path for pair in pairs for path in (pair.ref, pair.dist)):
+        state = path.stat()
+        digest.update(json.dumps([str(path), state.st_size, state.st_mtime_ns]).encode())
+    return digest.hexdigest()
 
 
 def unrated_batches(

@@ -60,17 +60,33 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"{path} is empty, cut off or damaged: delete its folder to start anew.") from None
 
 
+def _filled(record: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The record with what it lacks of `defaults`, in its parts too."""
+    parts = {
+        name: _filled(value, defaults[name])
+        for name, value in record.items()
+        if isinstance(value, dict) and isinstance(defaults.get(name), dict)
+    }
+    return defaults | record | parts
+
+
 def load_checkpoint(
-    path: Path, modules: Modules, optimiser: torch.optim.Optimizer, same: dict[str, Any]
+    path: Path,
+    modules: Modules,
+    optimiser: torch.optim.Optimizer,
+    same: dict[str, Any],
+    defaults: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Puts the state back and gives `meta`.
 
-    Raises ValueError for a file that is not whole, and where one of `same` differs in it: the run was of
-    another configuration or other data.
+    What the file lacks, since it is older than a setting, is taken to be as in `defaults`. Raises ValueError
+    for a file that is not whole, and where one of `same` differs in it: the run was of another configuration
+    or other data.
     """
     tensors, meta = read_tensors(path)
+    kept = _filled(meta, json.loads(json.dumps(defaults or {})))
     for name, value in same.items():
-        if meta.get(name) != json.loads(json.dumps(value)):
+        if kept.get(name) != json.loads(json.dumps(value)):
             raise ValueError(f"{path} was written with another {name}; use another run folder.")
 
     def part(prefix: str) -> dict[str, Tensor]:

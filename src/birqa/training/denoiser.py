@@ -92,12 +92,14 @@ def train_denoiser(
     metric: nn.Module | None = None,
     start: dict[str, Tensor] | None = None,
     device: str = "cpu",
+    metric_label: str = "",
 ) -> Descent[Noisy]:
     """A run on crops of `pictures` under noise of every strength in `network.sigma`.
 
-    `metric` takes (N, 3, h, w) in [0, 1] and gives (N,); needed where order or score have a weight. `start`
-    gives the first weights. Raises ValueError where it is missing, ratings are outside 0..1, or a picture
-    does not exist or suit the crop.
+    `metric` takes (N, 3, h, w) in [0, 1] and gives (N,); needed where order or score have a weight;
+    `metric_label` tells it from others, so that a run does not go on with another. `start` gives the first
+    weights. Raises ValueError where the metric is missing, ratings are outside 0..1, or a picture does not
+    exist or suit the crop.
     """
     if training.asks_metric and metric is None:
         raise ValueError("rank_weight and target_weight need a metric.")
@@ -153,6 +155,7 @@ def train_denoiser(
         "training": vars(training),
         "data": digest(*(f"{picture.image.name} {picture.mos}" for picture in pictures)),
         "weights": digest(model.state_dict(), {} if metric is None else metric.state_dict()),
+        "metric": metric_label,
     }
     return Descent(model, schedule, draw, loss, out, same)
 

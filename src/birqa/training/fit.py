@@ -40,6 +40,9 @@ from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
 # Reading a batch takes longer than a GPU needs for its step.
+NOT_VALIDATED = -1.0
+"""The best validation SROCC before there was any."""
+VALIDATED_ON = "set of validation pairs"
 LOADERS_OF_A_GPU = 8
 
 
@@ -97,12 +100,15 @@ class Trainer:
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
         self.step = 0
-        self.best = -1.0
+        self.best = NOT_VALIDATED
         self.log: list[dict[str, Any]] = []
         out.mkdir(parents=True, exist_ok=True)
         self.forward, self.stepper = self.fabric.setup(self.model, self.optimiser)
         if self.checkpoint.exists():
             self._resume()
+        else:
+            # Those of another run are none of this one's.
+            self.best_weights.unlink(missing_ok=True)
         if self.fabric.is_global_zero:
             write_description(out, config, str(self.fabric.device), self.fabric.world_size, data)
 
@@ -115,7 +121,9 @@ class Trainer:
         return self.out / "best.safetensors"
 
     def _resume(self) -> None:
-        meta = load_checkpoint(self.checkpoint, self._modules(), self.optimiser, self._same())
+        same = self._same()
+        defaults = same | {"configuration": TrainingConfig().to_dict()}
+        meta = load_checkpoint(self.checkpoint, self._modules(), self.optimiser, same, defaults)
         self.step, self.best, self.log = meta["step"], meta["best"], meta["log"]
 
     def save_checkpoint(self) -> None:
@@ -127,7 +135,10 @@ class Trainer:
 
     def _same(self) -> dict[str, Any]:
         """What a run that goes on must share with its beginning."""
-        return {"configuration": self.config.to_dict(), "set of training pairs": self.pairs_digest}
+        same = {"configuration": self.config.to_dict(), "set of training pairs": self.pairs_digest}
+        if self.config.keep == "best":
+            same[VALIDATED_ON] = digest(*map(_described, self.validation))
+        return same
 
     def run(
         self, report: Callable[[dict[str, Any]], None] = lambda entry: None, until: int | None = None
@@ -149,7 +160,8 @@ class Trainer:
                 coming.append(loader.submit(self.sampler, self.step + self.loaders, share))
                 losses.append(self._train_step(batch))
                 self.step += 1
-                if self.step % self.config.checkpoint_every and self.step != end:
+                due = self.config.checkpoint_every, self.config.validate_every
+                if all(self.step % every for every in due) and self.step != end:
                     continue
                 rate = (time.monotonic() - started) / (self.step - first)
                 entry = {
@@ -173,8 +185,13 @@ class Trainer:
                 self.fabric.barrier()
 
     def result(self) -> nn.Module:
-        """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`."""
-        if self.config.keep == "best" and self.best_weights.exists():
+        """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`.
+
+        Raises ValueError where the file of the best is gone.
+        """
+        if self.config.keep == "best" and self.best > NOT_VALIDATED:
+            if not self.best_weights.exists():
+                raise ValueError(f"{self.best_weights} is missing, the best weights of this run: start anew.")
             self.average.load_state_dict(read_tensors(self.best_weights)[0])
         return self.average
 
@@ -188,7 +205,7 @@ class Trainer:
         return {name: entry[name] for name in ("step", "srocc", "plcc")}
 
     def _keep_best(self, entry: dict[str, Any]) -> None:
-        if self.config.keep == "best" and entry.get("srocc", -1.0) > self.best:
+        if self.config.keep == "best" and entry.get("srocc", NOT_VALIDATED) > self.best:
             self.best = entry["srocc"]
             with replacing(self.best_weights) as part:
                 save_file(self.average.state_dict(), part)
@@ -232,6 +249,8 @@ class Trainer:
         with torch.no_grad():
             for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
+            for kept, met in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                kept.copy_(met)
         return float(loss.detach())
 
     def _loss(self, outputs: Tensor, target: Tensor, anchor: Tensor) -> Tensor:
