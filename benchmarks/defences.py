@@ -34,7 +34,7 @@ from birqa.training.fit import Trainer, start_from
 
 ANCHORS = "AAT-"
 TABLE = ("none", "R", "AT", "AAT")
-CONTROLS = ("AT-anchors", "AAT-2", "AAT-3", "AAT-8")
+CONTROLS = ("AAT+R", "AT-anchors", "AAT-2", "AAT-3", "AAT-8")
 
 
 def recipe_of(kind: str, folder: Path) -> TrainingConfig:

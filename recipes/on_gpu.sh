@@ -54,14 +54,13 @@ train() {
     make_sets $sets/train.csv
     "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid.json --name birqa.kadid --version gpu \
         -o runs/birqa.kadid "$@"
+    tar -czf "$out/birqa.kadid.tar.gz" -C runs/birqa.kadid model curves.csv
     start=runs/birqa.kadid/model
-    for leg in birqa.kadid-aat-1 birqa.kadid-aat-2; do
-        "$birqa" train --data $sets/train.csv --recipe recipes/$leg.json --from $start \
-            --name birqa.kadid-aat --version gpu -o runs/$leg "$@"
-        start=runs/$leg/model
-    done
-    for name in birqa.kadid birqa.kadid-aat-1 birqa.kadid-aat-2; do
-        tar -czf "$out/$name.tar.gz" -C "runs/$name" model curves.csv
+    for leg in 1 2 3 4; do
+        "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat-$leg.json --from $start \
+            --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat-$leg "$@"
+        start=runs/birqa.kadid-aat-$leg/model
+        tar -czf "$out/birqa.kadid-aat-$leg.tar.gz" -C "runs/birqa.kadid-aat-$leg" model curves.csv
     done
 }
 

@@ -95,6 +95,16 @@ def test_a_metric_is_trained_that_scores(cli, tables, write, tmp_path):
     assert load_model(out / "model").sha256 == first
 
 
+def test_a_metric_without_a_network_remembers_damaged_pictures(cli, tables, write, tmp_path):
+    recipe = write("recipe.json", {"training": {"damaged": 4}})
+    answer = cli("train-blind", *tables, "-o", tmp_path / "run", "--recipe", recipe)
+    assert (answer.code, answer.err, steps_of(answer)) == (0, "", [])
+    model = load_model(tmp_path / "run/model")
+    assert model.card["data"] == {"damaged pictures": 4, "rated pictures": 12}
+    assert model.card["training"]["training"]["damaged"] == 4
+    assert 12 + 4 < model.config.supports <= 12 + 4 + 3
+
+
 def test_a_metric_without_a_network_is_fitted_from_ratings_alone(cli, tables, tmp_path):
     arguments = ("train-blind", *tables[:2], "-o", tmp_path / "run", "--name", "blind.mine")
     answer = cli(*arguments)
@@ -136,11 +146,12 @@ def test_a_metric_for_noisy_pictures_certifies_and_scores_nothing_else(
     assert json.loads(made.read_text())["denoiser"]["sha256"] == denoiser.digest
 
 
-def test_damage_is_given_for_a_network_and_for_nothing_else(refuses, tables, write, tmp_path):
-    message = "give it for a recipe with a network (widths), and for no other"
-    use = ("train-blind", "-o", tmp_path / "run")
-    refuses(message, *use, *tables)
-    refuses(message, *use, *tables[:2], "--recipe", write("recipe.json", BLIND))
+def test_a_network_needs_damaged_pictures_to_learn_from(refuses, tables, write, tmp_path):
+    use = ("train-blind", "-o", tmp_path / "run", *tables[:2], "--recipe", write("recipe.json", BLIND))
+    refuses("is missing: a network (widths) learns from damaged pictures", *use)
+    none = tmp_path / "none.csv"
+    none.write_text("ref,dist,mos,type,level,split\n0.png,0-1.png,0.5,dark,1,test\n")
+    refuses("has no rows with split train", *use, "--damaged", none)
     assert not (tmp_path / "run/model").exists()
 
 

@@ -14,7 +14,14 @@ from birqa.certify.noise import Noise
 from birqa.export import save_single
 from birqa.images import load_image
 from birqa.ratings import RatedPair, RatedPicture
-from birqa.training.blind import BlindTraining, describe_pictures, fit_blind, pretrain, shrunk_pictures
+from birqa.training.blind import (
+    BlindTraining,
+    describe_damage,
+    describe_pictures,
+    fit_blind,
+    pretrain,
+    shrunk_pictures,
+)
 from birqa.training.descent import Schedule
 
 NETWORK = BlindConfig(widths=(4, 6))
@@ -182,6 +189,56 @@ def test_a_metric_without_a_network_needs_no_training(rated, damaged, tmp_path):
     assert measured["srocc"] > 0.7
     with pytest.raises(ValueError, match="without a network has nothing to learn from damage: set widths"):
         pretrain(BlindConfig(), TRAINING, SCHEDULE, damaged, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def darkened(rated, tmp_path_factory):
+    """Eight of the rated pictures, each darkened by a third and by two thirds."""
+    folder, pairs = tmp_path_factory.mktemp("darkened"), []
+    for number, one in enumerate(rated[:8]):
+        for level in (1, 2):
+            path = folder / f"{number}-{level}.png"
+            Image.fromarray((load_image(one.image) * (1 - level / 3)).astype(np.uint8)).save(path)
+            pairs.append(RatedPair(one.image, path, 0.9 - 0.4 * level, "train", "dark", str(level)))
+    return pairs
+
+
+def test_damage_that_no_rated_picture_has_lowers_the_score_once_it_was_shown(rated, darkened):
+    training = BlindTraining(damage=0.5, identity_mos=0.9)
+    plain, _ = fit_blind(BlindConfig(), None, rated)
+    shown, _ = fit_blind(BlindConfig(), None, rated, damaged=darkened[:12], training=training)
+    assert shown.config.supports == 12 + 6 + 12
+
+    def drop(model, pair):
+        before, after = (
+            float(model.regression(describe_pictures(model, [file])[0])) for file in (pair.ref, pair.dist)
+        )
+        return before - after
+
+    # Two photographs whose damage was not shown.
+    unseen = darkened[12:]
+    assert np.mean([drop(shown, pair) for pair in unseen]) > 0.1
+    assert np.mean([drop(plain, pair) for pair in unseen]) < 0.1
+    # The heavier damage costs more, also where it was shown.
+    for mild, heavy in zip(darkened[::2], darkened[1::2], strict=True):
+        assert drop(shown, heavy) > drop(shown, mild)
+
+
+def test_what_damage_is_worth_by_hand(rated, darkened):
+    training = BlindTraining(damaged=5, damage=0.5, identity_mos=0.8)
+    blind, _ = fit_blind(BlindConfig(), None, rated)
+    damage = describe_damage(blind, training, darkened)
+    assert len(damage.places) == len(damage.cost) == 5
+    refs = sorted({pair.ref for pair in darkened})
+    described = describe_pictures(blind, [pair.dist for pair in darkened])
+    photographs = len(damage.statistics) - 5
+    for row, place, cost in zip(damage.statistics[photographs:], damage.places, damage.cost, strict=True):
+        (index,) = (k for k, one in enumerate(described) if torch.equal(one, row))
+        whole = describe_pictures(blind, [darkened[index].ref])[0]
+        assert torch.equal(damage.statistics[place], whole)
+        # A rating of .5 is 3 / 8 below .8, one of .1 is 7 / 8 below it.
+        assert float(cost) == pytest.approx(0.5 * (3 if darkened[index].level == "1" else 7) / 8)
+    assert photographs <= len(refs)
 
 
 def test_a_metric_for_noisy_pictures_is_fitted_to_views_under_each_noise(rated):

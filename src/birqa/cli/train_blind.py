@@ -18,7 +18,8 @@ def command(
     damaged: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with ref,dist,mos,type,level of damaged pictures, for a recipe with a network (widths)."
+            help="CSV with ref,dist,mos,type,level of damaged pictures: needed for a recipe with a network "
+            "(widths), which learns from them first; without one the regression remembers some of them."
         ),
     ] = None,
     card: options.Card = None,
@@ -44,24 +45,30 @@ def command(
     pictures = read_rated_pictures(data)
     check_leakage(pictures)
     check_learnable(pictures)
-    if bool(parts.network.widths) != (damaged is not None):
+    if parts.network.widths and damaged is None:
         raise typer.BadParameter(
-            "give it for a recipe with a network (widths), and for no other", param_hint="--damaged"
+            "is missing: a network (widths) learns from damaged pictures", param_hint="--damaged"
         )
     pairs, pretext = [], None
     if damaged is not None:
         pairs = [pair for pair in read_rated_pairs(damaged) if pair.split == "train"]
+        if not pairs:
+            raise typer.BadParameter(f"{damaged} has no rows with split train", param_hint="--damaged")
+    if parts.network.widths:
         run = pretrain(parts.network, parts.training, parts.schedule, pairs, out)
         pretext = run.run(lambda entry: print(json.dumps(entry), flush=True))
     with options.progress_bar("Describing") as progress:
-        model, measured = fit_blind(parts.network, pretext, pictures, progress)
+        remembered = [] if parts.network.widths else pairs
+        model, measured = fit_blind(parts.network, pretext, pictures, progress, remembered, parts.training)
     facts: dict[str, Any] = {
-        "data": {"rated pictures": model.config.supports // max(1, len(parts.network.noise))},
+        "data": {"rated pictures": sum(picture.split != "test" for picture in pictures)},
         "training": {"network": parts.network.to_dict()},
         "validation": measured,
     }
     if pairs:
-        facts["data"]["damaged pictures"] = len(pairs)
+        facts["data"]["damaged pictures"] = (
+            len(pairs) if parts.network.widths else min(len(pairs), parts.training.damaged)
+        )
         facts["training"] = parts.to_dict()
     if parts.network.denoiser:
         denoiser = find_model(parts.network.denoiser, "denoiser")

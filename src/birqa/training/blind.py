@@ -1,8 +1,9 @@
 """Training of the no-reference metric: the ratings of real pictures, and before them, if wanted, damage.
 
-A metric of analytic statistics alone is fitted to ratings (`birqa.blind.regression`). One with a network
-first sees damage of known kind and strength on pristine photographs: it learns to tell what was done to a
-picture, how strongly, and what people say of such damage, and so finds statistics that distortions change.
+A metric of analytic statistics alone is fitted to ratings (`birqa.blind.regression`), and may be shown some
+damaged pictures beside the rated ones. One with a network first sees damage of known kind and strength on
+pristine photographs: it learns to tell what was done to a picture, how strongly, and what people say of such
+damage, and so finds statistics that distortions change.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.blind.config import BlindConfig
-from birqa.blind.network import Blind, Statistics
+from birqa.blind.network import Blind, KernelRegression, Statistics
 from birqa.blind.regression import FEWEST, fit_regression
 from birqa.certify.denoising import clamp, load_denoiser
 from birqa.certify.noise import Noise
@@ -27,7 +28,7 @@ from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image, require_eight_bit
 from birqa.pyramid import MINIMUM_SIDE
-from birqa.ranges import require_at_least, require_pictures
+from birqa.ranges import require_at_least, require_pictures, require_positive
 from birqa.ratings import RatedPair, RatedPicture, check_unit_range
 from birqa.training.checkpoint import digest
 from birqa.training.descent import Descent, Figures, Schedule
@@ -51,10 +52,17 @@ class BlindTraining:
     level_weight: float = 0.1
     """Of the cross-entropy over their levels."""
     hidden: int = 128
+    damaged: int = 600
+    """Damaged pictures that the regression remembers beside the rated ones, where there is no network."""
+    damage: float = 0.55
+    """What damage of the worst rating takes from the score of the picture as it was."""
+    identity_mos: float = 1.0
+    """Rating of an undistorted picture on the scale of those of damaged ones."""
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "batch", "crop", "hidden")
-        require_at_least(0, self, "mse_weight", "plcc_weight", "type_weight", "level_weight")
+        require_at_least(1, self, "batch", "crop", "hidden", "damaged")
+        require_at_least(0, self, "mse_weight", "plcc_weight", "type_weight", "level_weight", "damage")
+        require_positive(self, "identity_mos")
 
 
 @dataclass(frozen=True)
@@ -168,14 +176,70 @@ def check_learnable(pictures: Sequence[RatedPicture]) -> None:
             raise ValueError(f"{picture.image} does not exist: check the table of rated pictures.")
 
 
+@dataclass(frozen=True)
+class Damage:
+    """What damaged pictures tell a regression: statistics of M photographs as they were and of N damaged ones
+    (M + N, V, F), which photograph each of those was (N,), and what its damage costs (N,)."""
+
+    statistics: Tensor
+    places: Tensor
+    cost: Tensor
+
+
+def describe_damage(
+    blind: Blind,
+    training: BlindTraining,
+    pairs: Sequence[RatedPair],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Damage:
+    """Of `training.damaged` pairs drawn by chance, and of their references.
+
+    Raises ValueError for ratings outside 0..1 and for pictures that do not exist or are too small.
+    """
+    check_unit_range(pairs)
+    drawn = np.random.default_rng(0).permutation(len(pairs))[: training.damaged]
+    chosen = [pairs[index] for index in sorted(drawn)]
+    require_pictures(path for pair in chosen for path in (pair.ref, pair.dist))
+    refs = sorted({pair.ref for pair in chosen})
+    place = {ref: index for index, ref in enumerate(refs)}
+    ratings = torch.tensor([pair.mos for pair in chosen])
+    return Damage(
+        describe_pictures(blind, [*refs, *(pair.dist for pair in chosen)], progress),
+        torch.tensor([place[pair.ref] for pair in chosen]),
+        training.damage * (1 - ratings / training.identity_mos).clamp(min=0),
+    )
+
+
+def fit_with_damage(
+    statistics: Tensor, ratings: Tensor, groups: Sequence[int], damage: Damage | None
+) -> KernelRegression:
+    """A regression on rated pictures, as `fit_regression` takes them; and where there is `damage`, a second
+    one, on these, on its photographs as the first one scores them, and on them damaged, as much lower as
+    their damage costs. Rated photographs hardly have such damage, so they alone do not tell that it is bad.
+    """
+    fitted = fit_regression(statistics, ratings, groups)
+    if damage is None:
+        return fitted
+    photographs = len(damage.statistics) - len(damage.cost)
+    with torch.no_grad():
+        whole = torch.stack([fitted(view) for view in damage.statistics[:photographs].unbind(1)]).mean(0)
+    whole = whole.clamp(0, 1)
+    lowered = (whole[damage.places] - damage.cost).clamp(0, 1)
+    return fit_regression(
+        torch.cat([statistics, damage.statistics]), torch.cat([ratings, whole, lowered]), groups
+    )
+
+
 def fit_blind(
     network: BlindConfig,
     pretext: nn.Module | None,
     pictures: Sequence[RatedPicture],
     progress: Callable[[int, int], None] = lambda done, total: None,
+    damaged: Sequence[RatedPair] = (),
+    training: BlindTraining | None = None,
 ) -> tuple[Blind, dict[str, Any]]:
     """The metric of what `pretext` has learned, None without a network, and of the ratings of all pictures
-    but those of split test.
+    but those of split test, and where there are `damaged` ones, of what they lost: see `fit_with_damage`.
 
     Gives it with its agreement on the test pictures, under each noise where the configuration has some, empty
     where there are too few. Raises ValueError for ratings outside 0..1, and for pictures that are too small
@@ -188,7 +252,8 @@ def fit_blind(
     described = describe_pictures(blind.eval(), [picture.image for picture in pictures], progress)
     ratings = torch.tensor([picture.mos for picture in pictures])
     held_out = torch.tensor([picture.split == "test" for picture in pictures])
-    model = fit_regression(described[~held_out], ratings[~held_out], network.groups)
+    damage = describe_damage(blind, training or BlindTraining(), damaged, progress) if damaged else None
+    model = fit_with_damage(described[~held_out], ratings[~held_out], network.groups, damage)
     measured: dict[str, Any] = {}
     # Too few pictures, or all alike: nothing to say is no reason to stop.
     with suppress(ValueError):

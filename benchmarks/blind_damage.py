@@ -1,0 +1,77 @@
+"""Does the no-reference metric see damage? Its scores of held-out photographs with KADID-10k's distortions.
+
+    python benchmarks/blind_damage.py build/sets/kadid-test/meta.csv \
+        --out benchmarks/results/blind-damage.json
+
+Two questions: do scores agree with the ratings over all pictures, and, of two pictures of one photograph with
+one distortion, has the better rated one the higher score?
+"""
+
+import argparse
+import json
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+import birqa
+from birqa.evaluation.agreement import bootstrap_interval, resample_references, spearman
+from birqa.files import replacing
+from birqa.images import load_image
+from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.registry import find_model
+
+RESAMPLES = 1000
+
+
+def ordered_rightly(scores: np.ndarray, rows: list[RatedPair], wanted: str | None = None) -> float:
+    """The share, of all types or of one."""
+    groups: dict[tuple[Path, str], list[int]] = {}
+    for index, row in enumerate(rows):
+        if wanted in (None, row.type):
+            groups.setdefault((row.ref, row.type), []).append(index)
+    right = [
+        (scores[one] - scores[other]) * (rows[one].mos - rows[other].mos) > 0
+        for members in groups.values()
+        for one, other in combinations(members, 2)
+        if rows[one].mos != rows[other].mos
+    ]
+    return float(np.mean(right))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="meta.csv of `birqa data kadid`")
+    parser.add_argument("--metric", default="blind")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    model = find_model(args.metric, "no-reference")
+    metric = birqa.create_metric(model.name)
+    rows = read_rated_pairs(args.data)
+    scores = np.array([float(metric(load_image(row.dist)).item()) for row in rows])
+    ratings = np.array([row.mos for row in rows])
+    refs = [str(row.ref) for row in rows]
+    drawn = resample_references(refs, RESAMPLES, 0)
+    types = sorted({row.type for row in rows}, key=int)
+    record = {
+        "command": "python benchmarks/blind_damage.py " + " ".join(sys.argv[1:]),
+        "metric": model.name,
+        "version": model.version,
+        "weights": model.digest[:12],
+        "pairs": len(rows),
+        "references": len(set(refs)),
+        "srocc": spearman(scores, ratings),
+        "srocc_interval": bootstrap_interval([spearman(scores[some], ratings[some]) for some in drawn]),
+        "ordered_rightly": ordered_rightly(scores, rows),
+        "ordered_rightly_by_type": {kind: ordered_rightly(scores, rows, kind) for kind in types},
+    }
+    with replacing(args.out) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
