@@ -15,7 +15,7 @@ from birqa.attacks.honest import Honest
 from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
 from birqa.registry import list_models
-from birqa.robustness.leaderboard import name_of, with_range
+from birqa.robustness.leaderboard import at_headline, name_of, with_range
 from report_blind import RESULTS, load
 
 ROOT = Path(__file__).parent.parent
@@ -632,6 +632,18 @@ def figures(name: str) -> list[str]:
         for row in load("speed")["times"]
         if BY_TIME.get(row["metric"]) == name
     ]
+    attacked = RESULTS / "robustness" / f"kadid-test-{name}.json"
+    if attacked.exists():
+        card = load(f"robustness/{attacked.stem}")
+        under = ", ".join(
+            f"{one['settings']['attack']} {at_headline(one)['bidirectional']['srocc']:.3f}"
+            for one in card["attacks"]
+        )
+        lines.append(
+            f"- Attacked within {255 * card['threat_model']['headline']:g}/255, up and down, "
+            f"{card['data']['pairs']} pairs: SROCC {under}; clean {card['clean']['srocc']:.3f} "
+            "(docs/robustness.md)"
+        )
     return ["## Figures", "", *lines, "", "More in docs/results.md.", ""] if lines else []
 
 
@@ -690,7 +702,6 @@ def main() -> None:
                 f"on {model.interval.data}: {model.interval.measured:.1%}.",
                 "",
             ]
-        card += ["## To make it again", "", f"`make remake-{model.name}`: docs/reproducing.md.", ""]
         write(ROOT / "docs" / "cards" / f"{model.name}.md", "\n".join(card))
 
 
