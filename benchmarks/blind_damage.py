@@ -12,6 +12,7 @@ import json
 import sys
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.registry import find_model
 
 RESAMPLES = 1000
+METRICS = ("blind.clive-kadid", "blind.clive")
 
 
 def ordered_rightly(scores: np.ndarray, rows: list[RatedPair], wanted: str | None = None) -> float:
@@ -40,33 +42,38 @@ def ordered_rightly(scores: np.ndarray, rows: list[RatedPair], wanted: str | Non
     return float(np.mean(right))
 
 
+def measure(name: str, rows: list[RatedPair]) -> dict[str, Any]:
+    model = find_model(name, "no-reference")
+    metric = birqa.create_metric(model.name)
+    scores = np.array([float(metric(load_image(row.dist)).item()) for row in rows])
+    ratings = np.array([row.mos for row in rows])
+    drawn = resample_references([str(row.ref) for row in rows], RESAMPLES, 0)
+    types = sorted({row.type for row in rows}, key=int)
+    return {
+        "metric": model.name,
+        "version": model.version,
+        "weights": model.digest[:12],
+        "srocc": spearman(scores, ratings),
+        "srocc_interval": bootstrap_interval([spearman(scores[some], ratings[some]) for some in drawn]),
+        "ordered_rightly": ordered_rightly(scores, rows),
+        "ordered_rightly_by_type": {kind: ordered_rightly(scores, rows, kind) for kind in types},
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="meta.csv of `birqa data kadid`")
-    parser.add_argument("--metric", default="blind")
+    parser.add_argument("--metric", action="append", help="default: blind.clive-kadid and blind.clive")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    model = find_model(args.metric, "no-reference")
-    metric = birqa.create_metric(model.name)
     rows = read_rated_pairs(args.data)
-    scores = np.array([float(metric(load_image(row.dist)).item()) for row in rows])
-    ratings = np.array([row.mos for row in rows])
-    refs = [str(row.ref) for row in rows]
-    drawn = resample_references(refs, RESAMPLES, 0)
-    types = sorted({row.type for row in rows}, key=int)
     record = {
         "command": "python benchmarks/blind_damage.py " + " ".join(sys.argv[1:]),
-        "metric": model.name,
-        "version": model.version,
-        "weights": model.digest[:12],
         "pairs": len(rows),
-        "references": len(set(refs)),
-        "srocc": spearman(scores, ratings),
-        "srocc_interval": bootstrap_interval([spearman(scores[some], ratings[some]) for some in drawn]),
-        "ordered_rightly": ordered_rightly(scores, rows),
-        "ordered_rightly_by_type": {kind: ordered_rightly(scores, rows, kind) for kind in types},
+        "references": len({row.ref for row in rows}),
+        "metrics": [measure(name, rows) for name in args.metric or METRICS],
     }
     with replacing(args.out) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

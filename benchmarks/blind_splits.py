@@ -4,6 +4,8 @@ The statistics are those of the shipped weights, with which no rating has to do;
 fitted anew to each training part. Splits are those of blind_baselines.py.
 
     python benchmarks/blind_splits.py build/sets/clive.csv --out benchmarks/results/blind-splits.json
+
+With --recipe and --damaged, as `birqa train-blind` takes them, each part is fitted with the damaged pictures.
 """
 
 import argparse
@@ -16,15 +18,16 @@ import torch
 
 from birqa.blind.config import SCALES
 from birqa.blind.network import Blind
-from birqa.blind.regression import fit_regression
 from birqa.blind.splits import eighty_twenty
 from birqa.engines.single import pad_to, to_planes
 from birqa.engines.torch import load_single
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
 from birqa.images import load_image
-from birqa.ratings import read_rated_pictures
+from birqa.ratings import read_rated_pairs, read_rated_pictures
 from birqa.registry import find_model
+from birqa.training.blind import BlindRecipe, describe_damage, fit_with_damage
+from birqa.training.recipes import read_parts
 
 SAME = [("246", "333")]
 
@@ -32,7 +35,9 @@ SAME = [("246", "333")]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("data", type=Path, help="CSV with image,mos; its splits are not used")
-    parser.add_argument("--metric", default="blind")
+    parser.add_argument("--metric", default="blind.clive")
+    parser.add_argument("--recipe", type=Path)
+    parser.add_argument("--damaged", type=Path)
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -62,7 +67,12 @@ def main() -> None:
         "without the layout": [2 * hues + 2],
     }
     kinds = {"blind": every}
-    kinds |= {kind: [group for group in every if group not in out] for kind, out in left_out.items()}
+    damage = None
+    if options.damaged:
+        damaged = [pair for pair in read_rated_pairs(options.damaged) if pair.split == "train"]
+        damage = describe_damage(module, read_parts(options.recipe, BlindRecipe()).training, damaged)
+    else:
+        kinds |= {kind: [group for group in every if group not in out] for kind, out in left_out.items()}
     results = {}
     for kind, groups in kinds.items():
         columns = np.concatenate([np.arange(parts[group], parts[group + 1]) for group in groups])
@@ -70,7 +80,7 @@ def main() -> None:
         rows = []
         for seed in range(options.splits):
             train, test = eighty_twenty(names, seed, SAME)
-            fitted = fit_regression(statistics[train][:, columns], ratings[train], sizes)
+            fitted = fit_with_damage(statistics[train][:, None, columns], ratings[train], sizes, damage)
             scores = fitted(statistics[test][:, columns]).clamp(0, 1)
             agreement = correlate(scores.tolist(), ratings[test].tolist())
             rows.append({"seed": seed, "srocc": agreement.srocc, "plcc": agreement.plcc})

@@ -167,7 +167,7 @@ def main() -> None:
         "--denoised", default=CERTIFIED, help="the metric fitted to what --rank leaves of noisy pictures"
     )
     parser.add_argument("--fitted", required=True, help="the one fitted to noisy pictures as they are")
-    parser.add_argument("--metric", default="blind", help="the papers' methods smooth this one")
+    parser.add_argument("--metric", default="blind.clive", help="the papers' methods smooth this one")
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
     parser.add_argument("--samples", type=int, default=1000, help="for certificates")

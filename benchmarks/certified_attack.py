@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="CSV with image,mos,split; split test is used")
     parser.add_argument("--metric", default=CERTIFIED)
     parser.add_argument("--denoiser", default=DENOISER)
-    parser.add_argument("--plain", default="blind", help="the metric that nothing protects")
+    parser.add_argument("--plain", default="blind.clive", help="the metric that nothing protects")
     parser.add_argument("--at", nargs="+", default=["0.12:0.25", "0.25:0.5"], metavar="SIGMA:RADIUS")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--confidence", type=float, default=0.999)

@@ -215,7 +215,7 @@ class NoReferenceMetric:
 
 @overload
 def create_metric(  # type: ignore[overload-overlap]
-    name: Literal["blind", "blind.clive", "blind.clive-denoised"],
+    name: Literal["blind", "blind.clive", "blind.clive-kadid", "blind.clive-denoised"],
     *,
     engine: EngineName = "auto",
     device: str | None = None,

@@ -7,7 +7,7 @@ from birqa.model import Kind, Model, load_model
 
 WEIGHTS = Path(__file__).parent / "weights"
 # The tag that a bare name stands for.
-DEFAULT_TAG = {"birqa": "kadid", "blind": "clive", "denoiser": "blind"}
+DEFAULT_TAG = {"birqa": "kadid", "blind": "clive-kadid", "denoiser": "blind"}
 USE: dict[Kind, str] = {
     "full-reference": "compares pictures with references (birqa score)",
     "no-reference": "scores single pictures (birqa blind)",

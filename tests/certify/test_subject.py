@@ -10,7 +10,7 @@ import pytest
 
 from birqa.certify.denoising import DENOISER
 from birqa.certify.identity import Part, identify
-from birqa.certify.subject import CERTIFIED, UNLIMITED, create_subject
+from birqa.certify.subject import CERTIFIED, FROZEN, UNLIMITED, create_subject
 from birqa.registry import find_model
 
 NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float32)
@@ -74,8 +74,8 @@ def blind(monkeypatch):
     [
         ({}, [CERTIFIED, DENOISER]),
         ({"denoiser": DENOISER}, [CERTIFIED, DENOISER]),
-        ({"denoiser": "none"}, ["blind"]),
-        ({"denoiser": "denoiser.mine"}, ["blind", "denoiser.mine"]),
+        ({"denoiser": "none"}, [FROZEN]),
+        ({"denoiser": "denoiser.mine"}, [FROZEN, "denoiser.mine"]),
         ({"metric": "blind.alone"}, ["blind.alone"]),
         ({"metric": "blind"}, ["blind", "denoiser.blind"]),
         ({"metric": "blind.behind"}, ["blind.behind", "denoiser.before"]),

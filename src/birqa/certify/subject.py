@@ -18,6 +18,8 @@ from birqa.certify.smoothing import Interval
 
 Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Noisy pictures (B, 3, H, W) -> pictures of the same shape in [0, 1]."""
+FROZEN = "blind.clive"
+"""What the methods of the papers are measured with: a metric that knows of no noise."""
 CERTIFIED = "blind.clive-denoised"
 """The metric of certificates, where none is named and no reference is given: fitted to what `DENOISER`
 leaves."""
@@ -56,12 +58,13 @@ class Subject:
         if self.fitted_noise and behind != self.fitted_denoiser:
             return (
                 f"{self.metric.name} is fitted behind the denoiser {self.fitted_denoiser}, not behind "
-                f"{behind}; leave --denoiser out, or choose --metric blind."
+                f"{behind}; leave --denoiser out, or choose --metric blind.clive."
             )
         if self.fitted_noise and not min(self.fitted_noise) <= sigma <= max(self.fitted_noise):
             return (
                 f"{self.metric.name} is fitted to noise of {min(self.fitted_noise):g} to "
-                f"{max(self.fitted_noise):g}, not of {sigma:g}; choose --sigma between, or --metric blind."
+                f"{max(self.fitted_noise):g}, not of {sigma:g}; choose --sigma between, or "
+                "--metric blind.clive."
             )
         if self.cleaned_noise and not self.cleaned_noise[0] <= sigma <= self.cleaned_noise[1]:
             return (
@@ -84,7 +87,7 @@ def create_subject(
     """A metric of birqa or anybody's function, with or without a denoiser.
 
     Args:
-        metric: name, name.tag or folder; default `CERTIFIED`, "birqa" with a reference, or "blind" with
+        metric: name, name.tag or folder; default `CERTIFIED`, "birqa" with a reference, or `FROZEN` with
             another denoiser or none. Or "python:package.module:name", a function of pictures (B, 3, H, W)
             in [0, 1] that gives scores (B,), or "pyiqa:name", a no-reference metric of that package; with a
             reference, any spec of `birqa.evaluation.peers` that scores arrays.
@@ -106,7 +109,7 @@ def create_subject(
             ],
             device,
         )
-    default = "birqa" if ref is not None else CERTIFIED if denoiser in (None, DENOISER) else "blind"
+    default = "birqa" if ref is not None else CERTIFIED if denoiser in (None, DENOISER) else FROZEN
     spec = default if metric is None else metric
     made_with = {"birqa": __version__, "numpy": np.__version__}
     fitted_noise: tuple[float, ...] = ()

@@ -27,7 +27,7 @@ Metric = Annotated[
     str | None,
     typer.Option(
         help="A metric's name, name.tag or folder, or python:module:function; default blind.clive-denoised, "
-        "birqa with --ref, or blind with another denoiser.",
+        "birqa with --ref, or blind.clive with another denoiser.",
         show_default=False,
     ),
 ]

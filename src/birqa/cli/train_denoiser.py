@@ -21,7 +21,7 @@ def command(
             "or folder, or python:module:function of torch pictures (B, 3, H, W) that gives differentiable "
             "scores."
         ),
-    ] = "blind",
+    ] = "blind.clive",
     recipe: options.PartsRecipe = None,
     start: Annotated[
         str | None, typer.Option("--from", help="Go on from this denoiser: name, name.tag or folder.")
