@@ -27,8 +27,10 @@ def blind_splits() -> list[str]:
     _check_weights("blind-splits", ours["metric"], ours["weights"])
     rows = {f"{ours['metric']} {ours['version']}": ours["results"]["blind"]}
     rows |= {kind: found for kind, found in ours["results"].items() if kind != "blind"}
+    commands = [ours["command"], others["command"]]
     if (RESULTS / "blind-splits-kadid.json").exists():
         shown = load("blind-splits-kadid")
+        commands.append(shown["command"])
         _check_weights("blind-splits", shown["metric"], shown["weights"])
         rows |= {f"{shown['metric']} {shown['version']}": shown["results"]["blind"]}
     rows |= {f"{one['metric']} ({one['what']})": one["splits"] for one in others["metrics"]}
@@ -43,7 +45,7 @@ def blind_splits() -> list[str]:
         "scores "
         "are. Published on this set without pretrained networks: BRISQUE about .60, CORNIA about .62, "
         "FRIQUEE "
-        f"about .68; the aim was .70. `{ours['command']}`, `{others['command']}`.",
+        f"about .68; the aim was .70. `{'`, `'.join(commands)}`.",
         "",
         "| metric | SROCC, median | range | PLCC, median | range |",
         "|---|---:|---|---:|---|",
