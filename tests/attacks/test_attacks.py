@@ -138,6 +138,7 @@ def _linear_case():
     return dist, ref, weights
 
 
+@pytest.mark.filterwarnings("ignore:cw came as far as kappa")
 @pytest.mark.parametrize("name", ["fgsm", "ifgsm", "pgd", "apgd", "autoattack", "cw"])
 def test_on_a_linear_metric_the_gain_is_budget_times_the_sum_of_weights(name):
     dist, ref, weights = _linear_case()
