@@ -8,7 +8,7 @@
 #   recipes/on_gpu.sh train OUT [options of birqa train], or harden OUT, or cards OUT
 #
 # `train` makes the training pictures on all cores (a few minutes on 16), trains both and leaves models and curves
-# in OUT. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped weights
+# in OUT, those of birqa.kadid-aat leg by leg: recipes/average.py makes the mean of the last two here. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped weights
 # by the paper's inner attack instead. `cards OUT` attacks the shipped weights there.
 set -eu
 cd "$(dirname "$0")/.."

@@ -30,6 +30,12 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def file_state(path: Path) -> tuple[int, int]:
+    """Size and time, which tell a file that was made again from what it was. Raises OSError for none."""
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
 class KeptResults(Generic[Result]):
     """Results of long work by a key of what they are of, in JSON lines: a broken run goes on where it was.
 

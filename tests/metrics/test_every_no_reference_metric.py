@@ -82,7 +82,9 @@ def test_scoring_twice_gives_the_same_bits_and_tells_pictures_apart(metric, phot
     first, second = metric(photographs), metric(photographs)
     assert first.tobytes() == second.tobytes()
     assert len(set(first.tolist())) == 3
-    assert ((first >= 0) & (first < 1)).all()
+    assert ((first[:2] > 0) & (first[:2] < 1)).all()
+    # The third is a made picture, which may be worse than any photograph.
+    assert 0 <= first[2] < 1
 
 
 @each

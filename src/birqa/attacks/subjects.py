@@ -87,18 +87,16 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
     kind, colon, rest = str(spec).removeprefix("-").partition(":")
     if not colon or isinstance(spec, Path):
         return _own(str(spec), device)
-    if str(spec).startswith("-") and kind in ("piq", "pyiqa"):
-        raise ValueError(f"{spec}: which way {str(spec)[1:]} counts is known, so leave the - out.")
-    sign = -1.0 if str(spec).startswith("-") else 1.0
+    from birqa.evaluation.peers import load_callable, refuse_minus, source_digest
+
+    refuse_minus(str(spec), kind)
     if kind in ("piq", "pyiqa"):
         loaded, larger_is_better = {"piq": _piq, "pyiqa": _pyiqa}[kind](rest, device)
         metric = _oriented(loaded, 1.0 if larger_is_better else -1.0)
         package = getattr(importlib.import_module(kind), "__version__", "")
         return Subject(f"{kind}:{rest}", package, metric, {"plain": metric}, device=device)
     if kind == "python":
-        from birqa.evaluation.peers import load_callable, source_digest
-
-        metric = _oriented(load_callable(rest), sign)
+        metric = _oriented(load_callable(rest), -1.0 if str(spec).startswith("-") else 1.0)
         return Subject(str(spec), source_digest(rest)[:12], metric, {"plain": metric}, device=device)
     return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
 

@@ -70,7 +70,6 @@ def command(
     from birqa.attacks.subjects import load_subject
     from birqa.metric import require_torch
     from birqa.pairing import Pair, pair_inputs, read_pairs_csv
-    from birqa.ranges import require_pictures
     from birqa.training.batches import files_digest, unrated_batches
 
     require_torch()
@@ -99,8 +98,6 @@ def command(
         if train_pairs is None:
             raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
         others = read_pairs_csv(train_pairs)
-        require_pictures(path for pair in others for path in (pair.ref, pair.dist))
-        trained_on = files_digest(others)
         for way in sorted(set(directions)):
             print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
             batches = (
@@ -108,6 +105,7 @@ def command(
                 for crops in unrated_batches(others, train_steps, seed=seed)
             )
             chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
+        trained_on = files_digest(others)
     settings = {
         **chosen.settings(),
         "budget": limit,

@@ -56,18 +56,16 @@ def command(
     rated = read_rated_pictures(data)
     check_leakage(rated)
     pictures = [picture for picture in rated if picture.split != "test"]
-    scored: Any = None
-    label = "none"
     # Looked for even where nothing asks it: one that does not exist was meant otherwise.
     if metric.startswith("python:"):
         name_of = metric.removeprefix("python:")
-        found: Any = Called(load_callable(name_of))
-        called, content = metric, source_digest(name_of)
+        scored: Any = Called(load_callable(name_of))
+        label, content = metric, source_digest(name_of)
     else:
         model = find_model(metric, "no-reference")
-        found, called, content = load_single(model), model.label, model.digest
-    if parts.training.asks_metric:
-        scored, label = found, called
+        scored, label, content = load_single(model), model.label, model.digest
+    if not parts.training.asks_metric:
+        scored, label, content = None, "none", ""
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")

@@ -47,6 +47,13 @@ class Peer:
     score: Score
 
 
+def refuse_minus(spec: str, kind: str) -> None:
+    """Raises ValueError for a - before a metric whose direction is known; `kind` is what stands before the
+    colon."""
+    if spec.startswith("-") and kind not in ("python", "csv", "command"):
+        raise ValueError(f"{spec}: which way {spec[1:]} counts is known, so leave the - out.")
+
+
 def load_peer(spec: str, threads: int | None = None) -> Peer:
     """The metric that `spec` names.
 
@@ -62,8 +69,7 @@ def load_peer(spec: str, threads: int | None = None) -> Peer:
         "csv": _csv,
         "command": _command,
     }
-    if negated and kind not in ("python", "csv", "command"):
-        raise ValueError(f"{spec}: which way {spec[1:]} counts is known, so leave the - out.")
+    refuse_minus(spec, kind)
     if not colon:
         score, larger_is_better = _own(kind, threads)
     elif kind in loaders and rest:

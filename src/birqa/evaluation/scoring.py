@@ -11,7 +11,7 @@ import numpy as np
 
 from birqa.batch import load_pair
 from birqa.evaluation.peers import Peer, check_names, fingerprint, load_peer
-from birqa.files import KeptResults
+from birqa.files import KeptResults, file_state
 from birqa.images import ResizeMode
 from birqa.pairing import Pair
 from birqa.workers import start_workers
@@ -97,8 +97,7 @@ def _key(pair: Pair, how: Sequence[str]) -> str:
     """Of the files' size and time as well as their names: a picture made again is scored again."""
     parts: list[object] = [*how]
     for path in (pair.ref, pair.dist):
-        stat = path.stat()
-        parts += [path.resolve(), stat.st_size, stat.st_mtime_ns]
+        parts += [path.resolve(), *file_state(path)]
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:24]
 
 

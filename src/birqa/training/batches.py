@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from birqa.files import file_state
 from birqa.images import load_image, to_float
 from birqa.pairing import Pair
 from birqa.ranges import require_pictures
@@ -143,8 +144,7 @@ def files_digest(pairs: Sequence[Pair]) -> str:
     """
     digest = hashlib.sha256()
     for path in dict.fromkeys(path for pair in pairs for path in (pair.ref, pair.dist)):
-        state = path.stat()
-        digest.update(json.dumps([str(path), state.st_size, state.st_mtime_ns]).encode())
+        digest.update(json.dumps([str(path), *file_state(path)]).encode())
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ from birqa.certify.denoising import clamp, load_denoiser
 from birqa.certify.noise import Noise
 from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
-from birqa.files import replacing
+from birqa.files import file_state, replacing
 from birqa.images import load_image, require_eight_bit
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.ranges import require_at_least, require_pictures, require_positive
@@ -121,8 +121,7 @@ def pretrain(
     ratings = np.array([pair.mos for pair in pairs], np.float32)
     out.mkdir(parents=True, exist_ok=True)
     data = digest(*(f"{one.dist.name} {one.mos} {one.type} {one.level}" for one in pairs))
-    states = (pair.dist.stat() for pair in pairs)
-    shown = digest(data, *(f"{state.st_size} {state.st_mtime_ns}" for state in states))
+    shown = digest(data, *("{} {}".format(*file_state(pair.dist)) for pair in pairs))
     cache = out / f"pictures-{network.shrink}-{shown[:12]}.npy"
     pictures = shrunk_pictures([pair.dist for pair in pairs], network.shrink, cache)
     side = training.crop // network.shrink

@@ -62,6 +62,16 @@ def learning_rate(config: Scheduled, step: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move the running mean of the weights towards those after `step`, faster at the start; buffers as is."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+    for kept, met in zip(average.buffers(), model.buffers(), strict=True):
+        kept.copy_(met)
+
+
 class Descent(Generic[Drawn]):
     """`draw(step)` makes what step's loss is of, a pure function of the step, in a thread of its own;
     `loss(model, drawn)` gives the loss and figures for the log. `same` must not change when a run goes on."""
@@ -141,12 +151,7 @@ class Descent(Generic[Drawn]):
                 f"(seed {self.schedule.seed}): lower the learning rate."
             )
         self.optimiser.step()
-        decay = min(self.schedule.average_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-            for kept, met in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                kept.copy_(met)
+        follow(self.average, self.model, self.schedule.average_decay, self.step)
         return {"loss": float(loss.detach()), **figures}
 
     def _write_log(self) -> None:

@@ -35,15 +35,14 @@ from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
 from birqa.training.checkpoint import digest, load_checkpoint, read_tensors, save_checkpoint
 from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
-from birqa.training.descent import learning_rate
+from birqa.training.descent import follow, learning_rate
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
 # Reading a batch takes longer than a GPU needs for its step.
+LOADERS_OF_A_GPU = 8
 NOT_VALIDATED = -1.0
 """The best validation SROCC before there was any."""
-VALIDATED_ON = "set of validation pairs"
-LOADERS_OF_A_GPU = 8
 
 
 class Trainer:
@@ -137,7 +136,7 @@ class Trainer:
         """What a run that goes on must share with its beginning."""
         same = {"configuration": self.config.to_dict(), "set of training pairs": self.pairs_digest}
         if self.config.keep == "best":
-            same[VALIDATED_ON] = digest(*map(_described, self.validation))
+            same["set of validation pairs"] = digest(*map(_described, self.validation))
         return same
 
     def run(
@@ -245,12 +244,7 @@ class Trainer:
                 f"(seed {self.config.seed}), on the batch {', '.join(batch.names)}: lower the learning rate."
             )
         self.stepper.step()
-        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-            for kept, met in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                kept.copy_(met)
+        follow(self.average, self.model, self.config.average_decay, self.step)
         return float(loss.detach())
 
     def _loss(self, outputs: Tensor, target: Tensor, anchor: Tensor) -> Tensor:
