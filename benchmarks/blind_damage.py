@@ -1,4 +1,5 @@
-"""Does the no-reference metric see damage? Its scores of held-out photographs with KADID-10k's distortions.
+"""Do no-reference scores see damage? Of held-out photographs with KADID-10k's distortions: plain scores, and
+those that `birqa certify` would give, medians of some draws under noise.
 
     python benchmarks/blind_damage.py build/sets/kadid-test/meta.csv \
         --out benchmarks/results/blind-damage.json
@@ -17,6 +18,10 @@ from typing import Any
 import numpy as np
 
 import birqa
+from birqa.certify.noise import Noise
+from birqa.certify.smoothed import score_draws
+from birqa.certify.smoothing import quantile_score
+from birqa.certify.subject import CERTIFIED, create_subject
 from birqa.evaluation.agreement import bootstrap_interval, resample_references, spearman
 from birqa.files import replacing
 from birqa.images import load_image
@@ -42,10 +47,31 @@ def ordered_rightly(scores: np.ndarray, rows: list[RatedPair], wanted: str | Non
     return float(np.mean(right))
 
 
-def measure(name: str, rows: list[RatedPair]) -> dict[str, Any]:
+def plain_scores(name: str, rows: list[RatedPair]) -> np.ndarray:
+    metric = birqa.create_metric(name)
+    return np.array([float(metric(load_image(row.dist)).item()) for row in rows])
+
+
+def smoothed_scores(rows: list[RatedPair], sigma: float, draws: int, threads: int) -> np.ndarray:
+    subject, noise = create_subject(threads=threads), Noise("discrete", sigma, seed=2026)
+    return np.array(
+        [
+            quantile_score(
+                score_draws(
+                    subject.score,
+                    load_image(row.dist),
+                    noise,
+                    range(draws),
+                    bytes_per_pixel=subject.bytes_per_pixel,
+                )
+            )
+            for row in rows
+        ]
+    )
+
+
+def measure(name: str, scores: np.ndarray, rows: list[RatedPair]) -> dict[str, Any]:
     model = find_model(name, "no-reference")
-    metric = birqa.create_metric(model.name)
-    scores = np.array([float(metric(load_image(row.dist)).item()) for row in rows])
     ratings = np.array([row.mos for row in rows])
     drawn = resample_references([str(row.ref) for row in rows], RESAMPLES, 0)
     types = sorted({row.type for row in rows}, key=int)
@@ -65,15 +91,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="meta.csv of `birqa data kadid`")
-    parser.add_argument("--metric", action="append", help="default: blind.clive-kadid and blind.clive")
+    parser.add_argument("--sigma", type=float, default=0.12, help="of the noise under which it is smoothed")
+    parser.add_argument("--draws", type=int, default=4, help="for a smoothed score")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.data)
+    smoothed = measure(CERTIFIED, smoothed_scores(rows, args.sigma, args.draws, args.threads), rows)
     record = {
         "command": "python benchmarks/blind_damage.py " + " ".join(sys.argv[1:]),
         "pairs": len(rows),
         "references": len({row.ref for row in rows}),
-        "metrics": [measure(name, rows) for name in args.metric or METRICS],
+        "metrics": [
+            *(measure(name, plain_scores(name, rows), rows) for name in METRICS),
+            smoothed | {"sigma": args.sigma, "draws": args.draws},
+        ],
     }
     with replacing(args.out) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

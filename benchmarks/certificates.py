@@ -26,7 +26,7 @@ from birqa.certify.noise import Noise
 from birqa.certify.smoothed import score_draws
 from birqa.certify.smoothing import find_ranks, quantile_score
 from birqa.certify.subject import CERTIFIED, Subject, create_subject
-from birqa.evaluation.agreement import bootstrap_interval, study_agreement
+from birqa.evaluation.agreement import bootstrap_interval, spearman, study_agreement
 from birqa.files import KeptResults, replacing
 from birqa.images import load_image
 from birqa.ratings import RatedPicture, read_rated_pictures
@@ -151,6 +151,18 @@ def class_widths(draws: list[np.ndarray], sigma: float) -> dict[str, Any]:
     return table
 
 
+def srocc_by_draws(draws: np.ndarray, ratings: list[float]) -> dict[str, float]:
+    """SROCC of medians of so many draws (N pictures, D draws), the mean over as many runs as the draws give:
+    what more draws than D can still add shows in what the last doublings did."""
+    counts = [count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= draws.shape[1]]
+    found = {}
+    for count in counts:
+        runs = np.array_split(draws[:, : draws.shape[1] // count * count], draws.shape[1] // count, axis=1)
+        medians = [np.array([quantile_score(one) for one in run]) for run in runs]
+        found[str(count)] = float(np.mean([spearman(one, np.array(ratings)) for one in medians]))
+    return found
+
+
 def most_frequent(scores: np.ndarray) -> float:
     """The middle of the bin that most draws fall into, as classification smoothing scores; few draws here."""
     settings = Classification()
@@ -213,10 +225,13 @@ def main() -> None:
         "sigma": {},
     }
     for sigma in options.sigma:
-        smoothed, certified = {"clean": clean}, {}
+        smoothed, certified, by_draws = {"clean": clean}, {}, {}
         for name in methods:
             whole = tasks(name, sigma, test, 0, options.draws)
             smoothed[name] = np.array([quantile_score(results[task]) for task in whole])
+            by_draws[name] = srocc_by_draws(
+                np.array([results[task] for task in whole]), [one.mos for one in test]
+            )
             parts = [results[task] for task in tasks(name, sigma, some, options.crop, options.samples)]
             certified[name] = widths(parts, sigma)
             if name == "MS":
@@ -224,6 +239,7 @@ def main() -> None:
                 smoothed["classes"] = np.array([most_frequent(results[task]) for task in whole])
         record["sigma"][str(sigma)] = {
             "accuracy": accuracy(smoothed, test),
+            "srocc_by_draws": by_draws,
             "widths": certified,
             "spread": {name: float(values.std()) for name, values in smoothed.items()},
         }

@@ -72,26 +72,21 @@ def certificates() -> list[str]:
         "## Certificates: ways to make them, side by side",
         "",
         f"The {record['test_pictures']} test pictures of LIVE In the Wild: nothing was trained on them, but "
-        "36 of "
-        "them chose the weights of DMS+rank's loss out of two, and all of them that there is a fitted metric "
-        "(the cards), which favours these a little. Noise in "
-        "whole levels. MS: median smoothing of the metric alone; DMS: behind a denoiser trained by squared "
-        "error; DMS+rank: by order and score as well; both denoisers with equal steps on equal "
-        "pictures; classes: quantised classification smoothing of the metric alone, 10 bins: these four, of "
-        "the papers, with one metric that is made for pictures as they are. Fitted, ours: the same "
-        "statistics, their regression fitted to noisy training pictures, alone (MS fitted) or as the "
-        "denoiser leaves them (DMS+rank fitted, shipped). Accuracy: "
-        "scores "
-        f"of {record['draws']} draws of whole pictures (of classes, the bin that most of them fall into); "
-        "95 % "
-        "intervals by bootstrap over pictures. Spread: the standard deviation of these scores. Width: that "
-        "of "
-        f"the certified interval over the method's spread, from {record['samples']:,} draws at confidence "
-        f"{1 - record['alpha']:g} for both ends at once, of the middle {record['crop']}x{record['crop']} of "
-        f"{record['certified_pictures']} pictures, with 95 % by bootstrap over these; behind it the share of "
-        "pictures that is certified at all, where that is not everything: the rest count "
-        "with the whole range. Radii beyond what so many draws "
-        f"can bound: none. `{record['command']}`.",
+        "36 of them chose the weights of DMS+rank's loss out of two, and all of them that there is a fitted "
+        "metric (the cards), which favours these a little. Noise in whole levels. MS: median smoothing of "
+        "the metric alone; DMS: behind a denoiser trained by squared error; DMS+rank: by order and score as "
+        "well; both denoisers with equal steps on equal pictures; classes: quantised classification "
+        "smoothing of the metric alone, 10 bins: these four, of the papers, with one metric that is made for "
+        "pictures as they are. Fitted, ours: the same statistics, their regression fitted to noisy training "
+        "pictures, alone (MS fitted) or as the denoiser leaves them (DMS+rank fitted, shipped). "
+        f"Accuracy: scores of {record['draws']} draws of whole pictures (of classes, the "
+        "bin that most of them fall into); 95 % intervals by bootstrap over pictures. Spread: the standard "
+        "deviation of these scores. Width: that of the certified interval over the method's spread, from "
+        f"{record['samples']:,} draws at confidence {1 - record['alpha']:g} for both ends at once, of the "
+        f"middle {record['crop']}x{record['crop']} of {record['certified_pictures']} pictures, with 95 % by "
+        "bootstrap over these; behind it the share of pictures that is certified at all, where that is not "
+        "everything: the rest count with the whole range. Radii beyond what so many draws can bound: none. "
+        f"`{record['command']}`.",
         "",
     ]
     for sigma, found in record["sigma"].items():
@@ -121,7 +116,25 @@ def certificates() -> list[str]:
             label = "clean score, not smoothed" if method == "clean" else method
             lines.append(f"| {label} | {' | '.join(cells)} |")
         lines.append("")
-    return lines
+    return [*lines, *_by_draws(record)]
+
+
+def _by_draws(record: dict[str, Any]) -> list[str]:
+    counts = list(next(iter(record["sigma"].values()))["srocc_by_draws"]["MS"])
+    lines = [
+        f"Would more draws than {record['draws']} change the order? SROCC of medians of fewer draws, means "
+        "over the runs that the draws give.",
+        "",
+        "| sigma | method | "
+        + " | ".join(f"{count} draw{'s' if count != '1' else ''}" for count in counts)
+        + " |",
+        "|---:|---|" + "---:|" * len(counts),
+    ]
+    for sigma, found in record["sigma"].items():
+        for method, values in found["srocc_by_draws"].items():
+            cells = " | ".join(f"{value:.3f}" for value in values.values())
+            lines.append(f"| {sigma} | {method} | {cells} |")
+    return [*lines, ""]
 
 
 def _width(found: dict[str, Any], spread: float) -> str:
@@ -191,7 +204,8 @@ def blind_damage() -> list[str]:
         "of one photograph with one distortion, how often the better rated one has the higher score: below "
         "one half, damage is taken for merit. LIVE In the Wild's photographs hardly have such damage, and "
         "what is sharp and rich in contrast is liked there; blind.clive-kadid has been shown some, on other "
-        f"photographs. `{record['command']}`.",
+        "photographs. Smoothed: as `birqa certify` scores, the median of so many draws under noise, behind "
+        f"the denoiser. `{record['command']}`.",
         "",
         "| metric | SROCC | ordered rightly |",
         "|---|---|---:|",
@@ -199,8 +213,9 @@ def blind_damage() -> list[str]:
     for one in record["metrics"]:
         _check_weights("blind-damage", one["metric"], one["weights"])
         low, high = one["srocc_interval"]
+        how = f", smoothed, sigma {one['sigma']}, {one['draws']} draws" if "sigma" in one else ""
         lines.append(
-            f"| {one['metric']} {one['version']} | {one['srocc']:.3f} ({low:.3f} .. {high:.3f}) | "
+            f"| {one['metric']} {one['version']}{how} | {one['srocc']:.3f} ({low:.3f} .. {high:.3f}) | "
             f"{one['ordered_rightly']:.0%} |"
         )
     lines += ["", "Ordered rightly, by type:", "", "| metric | " + " | ".join(by_type[0]) + " |"]
