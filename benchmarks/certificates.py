@@ -154,12 +154,11 @@ def class_widths(draws: list[np.ndarray], sigma: float) -> dict[str, Any]:
 def srocc_by_draws(draws: np.ndarray, ratings: list[float]) -> dict[str, float]:
     """SROCC of medians of so many draws (N pictures, D draws), the mean over as many runs as the draws give:
     what more draws than D can still add shows in what the last doublings did."""
-    counts = [count for count in (1, 2, 4, 8, 16, 32, 64, 128) if count <= draws.shape[1]]
-    found = {}
-    for count in counts:
-        runs = np.array_split(draws[:, : draws.shape[1] // count * count], draws.shape[1] // count, axis=1)
-        medians = [np.array([quantile_score(one) for one in run]) for run in runs]
-        found[str(count)] = float(np.mean([spearman(one, np.array(ratings)) for one in medians]))
+    total, found = draws.shape[1], {}
+    for count in (2**power for power in range(total.bit_length())):
+        starts = range(0, total - count + 1, count)
+        runs = [[quantile_score(row[start : start + count]) for row in draws] for start in starts]
+        found[str(count)] = float(np.mean([spearman(np.array(run), np.array(ratings)) for run in runs]))
     return found
 
 

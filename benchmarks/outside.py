@@ -114,6 +114,7 @@ def main() -> None:
     )
     parser.add_argument("photographs", type=Path, help="folder with manifest.csv (file,split)")
     parser.add_argument("--count", type=int, default=12, help="pictures a series")
+    parser.add_argument("--metric", action="append", default=[], help="model folder beside the shipped ones")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -131,7 +132,7 @@ def main() -> None:
     ]
     metric = birqa.create_metric("birqa")
     others = [name for name in birqa.list_metrics("full-reference") if name != metric.info.name]
-    peers = (*others, *PEERS)
+    peers = (*others, *args.metric, *PEERS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         pairs, places = [], []
