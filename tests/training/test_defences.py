@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest, uniform
 from skimage.metrics import structural_similarity
 
 from birqa.network.config import BiRQAConfig
 from birqa.training.batches import AnchoredSampler, BatchSampler
 from birqa.training.config import Defence, TrainingConfig, load_recipe
-from birqa.training.defences import Posed, lowered_labels, pose
+from birqa.training.defences import Posed, budget_share, lowered_labels, pose
 from birqa.training.fit import Trainer
 
 CONFIG = TrainingConfig(
@@ -78,6 +79,13 @@ def test_a_ramp_begins_with_a_share_of_the_budget(pairs):
     assert change.max() > 0.5 / 255
     with pytest.raises(ValueError, match="ramp=-1"):
         Defence(kind="AAT", ramp=-1)
+
+
+def test_budgets_spread_evenly_from_the_least_to_the_whole():
+    config = replace(CONFIG, defence=replace(CONFIG.defence, spread=0.75))
+    shares = [budget_share(config, step) for step in range(2000)]
+    assert kstest(shares, uniform(0.25, 0.75).cdf).pvalue > 0.01
+    assert shares == [budget_share(config, step) for step in range(2000)]
 
 
 def test_r_attacks_everything_and_keeps_the_labels(pairs):

@@ -531,6 +531,7 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
         ({"defence": {"steps": 0}}, "defence steps=0 should be at least 1"),
         ({"defence": {"step": 0}}, "defence step=0 should be above 0"),
         ({"defence": {"ramp": 0.5}}, "defence ramp=0.5 should be a whole number"),
+        ({"defence": {"spread": 1.5}}, "defence spread=1.5 should be from 0 to 1"),
         ({"defence": {"anchors": 1}}, "defence anchors=1 should be at least 2"),
         ({"defence": {"band": -0.5}}, "defence band=-0.5 should be above 0"),
         ({"defence": {"top": 0}}, "defence top=0 should be at least 1"),

@@ -18,6 +18,9 @@ class Defence:
     kind: Literal["none", "R", "AT", "AT-anchors", "AAT"] = "none"
     budget: float = 4 / 255
     """Of the inner attack, PGD, on pixels in [0, 1]."""
+    spread: float = 0.0
+    """Each batch's budget, and with it the attack's step, is drawn evenly from 1 - spread of its full size to
+    all of it; weights that have met one budget alone see little below it (ours)."""
     ramp: int = 0
     """Steps of the training over which the budget, and with it the attack's step, grows from 0 to its full
     size; a full one at once teaches a network to score all pictures alike (ours)."""
@@ -54,6 +57,8 @@ class Defence:
         require_positive(self, "step", "band", of=of)
         if not 0 < self.budget <= 1:
             raise ValueError(f"defence budget={self.budget} should be above 0 and at most 1.")
+        if not 0 <= self.spread <= 1:
+            raise ValueError(f"defence spread={self.spread} should be from 0 to 1.")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from birqa.attacks.pgd import PGD
 from birqa.features.colour import luma
 from birqa.features.ssim import local_statistics, ssim_map
 from birqa.training.batches import Batch
-from birqa.training.config import Defence, TrainingConfig
+from birqa.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def pose(config: TrainingConfig, model: nn.Module, batch: Batch, step: int, pose
     if defence.kind == "none":
         return posed
     sign = torch.from_numpy(_signs(config, step)[batch.places]).to(posed.dist)
-    attacked = _attack(defence, model, posed, sign, step)
+    attacked = _attack(config, model, posed, sign, step)
     if defence.kind == "R":
         return Posed(attacked, posed.ref, posed.target, posed.anchor)
     lowered = posed.target if defence.kind == "AAT" else lowered_labels(attacked, posed.dist, posed.target)
@@ -64,8 +64,9 @@ def lowered_labels(attacked: Tensor, clean: Tensor, target: Tensor) -> Tensor:
     return (target - (1 - similarity)).clamp(min=0)
 
 
-def _attack(defence: Defence, model: Metric, posed: Posed, sign: Tensor, step: int) -> Tensor:
-    share = min(1.0, (step + 1) / defence.ramp) if defence.ramp else 1.0
+def _attack(config: TrainingConfig, model: Metric, posed: Posed, sign: Tensor, step: int) -> Tensor:
+    defence = config.defence
+    share = budget_share(config, step)
     pgd = PGD(steps=defence.steps, step=share * defence.step, keep_best=False, seed=step)
     attacked = posed.dist.clone()
     chosen = ~posed.anchor
@@ -74,6 +75,14 @@ def _attack(defence: Defence, model: Metric, posed: Posed, sign: Tensor, step: i
             model, posed.dist[chosen], posed.ref[chosen], [share * defence.budget], sign[chosen]
         )
     return attacked
+
+
+def budget_share(config: TrainingConfig, step: int) -> float:
+    """How much of the defence's budget the batch of a step is attacked with, in [0, 1]."""
+    defence = config.defence
+    share = min(1.0, (step + 1) / defence.ramp) if defence.ramp else 1.0
+    lower = float(np.random.default_rng([config.seed, step, 2]).uniform(0, defence.spread))
+    return share * (1 - lower)
 
 
 def _signs(config: TrainingConfig, step: int) -> np.ndarray:
