@@ -1,6 +1,7 @@
 """What a metric is, to a person with two pictures."""
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,7 +259,28 @@ def create_metric(
     Raises:
         ValueError: unknown name or engine, or a device that is not there. ModelError (a ValueError): weights
             that are damaged or do not pass their self-test. ImportError: torch is needed but not installed.
+
+    Warns of a metric that is fitted to noisy pictures, for certificates: its scores of others mean nothing.
     """
+    metric = create_any(name, engine=engine, device=device, threads=threads, grad=grad)
+    if getattr(metric.model.config, "noise", ()):
+        warnings.warn(
+            f"{metric.info.name} is fitted to noisy pictures, for birqa certify: to score pictures as they "
+            "are, use create_metric('blind').",
+            stacklevel=2,
+        )
+    return metric
+
+
+def create_any(
+    name: str | Path,
+    *,
+    engine: str = "auto",
+    device: str | None = None,
+    threads: int | None = None,
+    grad: bool = False,
+) -> FullReferenceMetric | NoReferenceMetric:
+    """As `create_metric`, for whoever makes the noise: without its warning."""
     chosen, device = choose_engine(engine, device, grad)
     model = find_model(name, "full-reference", "no-reference")
     if model.kind == "no-reference":

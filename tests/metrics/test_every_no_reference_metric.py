@@ -1,6 +1,7 @@
 """What every no-reference metric keeps to, on every engine; a tiny untrained one is always among them."""
 
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import torch
 from PIL import Image
 
 import birqa
+from birqa.certify.subject import create_subject
 from birqa.engines.single import probe
 from birqa.metric import NoReferenceMetric
 from birqa.model import ModelError, check_self_test
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* is fitted to noisy pictures")
 
 ENGINES = ["onnx", "torch"]
 TINY = "tiny"
@@ -269,6 +273,15 @@ def test_sides_are_at_least_32(metric, convert):
 def test_certificates_are_told_as_well(metric):
     with pytest.raises(ValueError, match="pictures are 40x31, but each side must be at least 32"):
         metric.batch(np.zeros((2, 3, 31, 40), np.float32))
+
+
+def test_scores_that_mean_nothing_without_noise_are_warned_of():
+    with pytest.warns(UserWarning, match=r"blind\.clive-denoised is fitted to noisy pictures.*'blind'"):
+        birqa.create_metric("blind.clive-denoised")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        birqa.create_metric("blind")
+        create_subject("blind.clive-denoised")
 
 
 @each

@@ -292,6 +292,8 @@ def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(r
     assert text.index("| steady 2 |") < text.index("| weak 2 |")
     srocc = cards[0]["attacks"][0]["budgets"][1]["bidirectional"]["srocc"]
     assert f"{srocc:.3f}" in text.split("| weak 2 |")[1].split("\n")[0]
+    write_page(cards[:2], page)
+    assert sorted(path.name for path in tmp_path.glob("robustness-*.png")) == ["robustness-1.png"]
 
 
 def test_the_yardstick_does_not_count_as_the_worst_attack(rated, protocol, tmp_path):

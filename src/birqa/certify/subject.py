@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,10 +119,10 @@ def create_subject(
         part, limits, suits = Part(spec, "", None), UNLIMITED, "none"
         scored = _peer(spec, ref) if ref is not None else _function(spec, device or "cpu")
     else:
-        from birqa.metric import create_metric
+        from birqa.metric import create_any
 
         # The metrics of birqa differ in what they are called with, hence Any.
-        made: Any = create_metric(spec, engine=cast(Any, engine), device=device, threads=threads)
+        made: Any = create_any(spec, engine=engine, device=device, threads=threads)
         part, limits = _part(made.model), made.info.range
         scored, suits = _own(made, ref)
         fitted_noise = getattr(made.model.config, "noise", ())

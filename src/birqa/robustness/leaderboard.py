@@ -39,7 +39,10 @@ def comparable(cards: Sequence[Card]) -> list[list[Card]]:
 
 
 def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
-    """A Markdown page, and beside it a picture for each group: SROCC against the budget. Gives all paths."""
+    """A Markdown page, and beside it a picture for each group: SROCC against the budget. Gives all paths.
+
+    Pictures that an earlier page of that name had more groups for are removed.
+    """
     groups = comparable(cards)
     lines = [
         "# Robustness",
@@ -63,6 +66,10 @@ def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
         lines += [f"![SROCC against the budget]({picture.name})", ""]
     with replacing(page) as part:
         part.write_text("\n".join(lines), encoding="utf-8")
+    number = len(groups) + 1
+    while (left := page.with_name(f"{page.stem}-{number}.png")).exists():
+        left.unlink()
+        number += 1
     return written
 
 
