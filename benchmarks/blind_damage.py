@@ -30,6 +30,7 @@ from birqa.registry import find_model
 
 RESAMPLES = 1000
 METRICS = ("blind.clive-kadid", "blind.clive")
+SMOOTHED = ("blind.clive-kadid-denoised", CERTIFIED)
 
 
 def ordered_rightly(scores: np.ndarray, rows: list[RatedPair], wanted: str | None = None) -> float:
@@ -52,8 +53,8 @@ def plain_scores(name: str, rows: list[RatedPair]) -> np.ndarray:
     return np.array([float(metric(load_image(row.dist)).item()) for row in rows])
 
 
-def smoothed_scores(rows: list[RatedPair], sigma: float, draws: int, threads: int) -> np.ndarray:
-    subject, noise = create_subject(threads=threads), Noise("discrete", sigma, seed=2026)
+def smoothed_scores(name: str, rows: list[RatedPair], sigma: float, draws: int, threads: int) -> np.ndarray:
+    subject, noise = create_subject(name, threads=threads), Noise("discrete", sigma, seed=2026)
     return np.array(
         [
             quantile_score(
@@ -97,14 +98,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.data)
-    smoothed = measure(CERTIFIED, smoothed_scores(rows, args.sigma, args.draws, args.threads), rows)
+    smoothed = [
+        measure(name, smoothed_scores(name, rows, args.sigma, args.draws, args.threads), rows)
+        for name in SMOOTHED
+    ]
     record = {
         "command": "python benchmarks/blind_damage.py " + " ".join(sys.argv[1:]),
         "pairs": len(rows),
         "references": len({row.ref for row in rows}),
         "metrics": [
             *(measure(name, plain_scores(name, rows), rows) for name in METRICS),
-            smoothed | {"sigma": args.sigma, "draws": args.draws},
+            *(one | {"sigma": args.sigma, "draws": args.draws} for one in smoothed),
         ],
     }
     with replacing(args.out) as part:

@@ -3,9 +3,9 @@
 MS: median smoothing of the metric alone. DMS: behind a denoiser trained by squared error. DMS+rank: behind
 one trained by order and score as well. Classes: quantised classification smoothing of the metric alone, the
 earlier method. All these with one metric, made for pictures as they are; `fitted`: with one that is fitted to
-noisy pictures, alone (MS) or as the denoiser leaves them (DMS+rank). Accuracy: the smoothed score of whole
-test pictures against ratings. Width: the certified interval at each radius, on the middle of some test
-pictures, and how the method's scores spread.
+noisy pictures, alone (MS) or as the denoiser leaves them (DMS+rank), and to damaged ones as well (damage).
+Accuracy: the smoothed score of whole test pictures against ratings. Width: the certified interval at each
+radius, on the middle of some test pictures, and how the method's scores spread.
 
     python benchmarks/certificates.py build/sets/clive.csv --mse runs/denoiser.mse-2/model \
         --fitted runs/blind.clive-noise/model --cache runs/certificates.jsonl --out FILE
@@ -36,7 +36,8 @@ RADII = (0.05, 0.1, 0.25, 0.5, 1.0)
 ALPHA = 0.001
 RESAMPLES = 1000
 PAPERS = ("DMS+rank", "DMS", "MS", "classes")
-AHEAD = {"DMS+rank fitted": ("MS fitted", *PAPERS, "clean"), PAPERS[0]: PAPERS[1:]}
+DAMAGED = "DMS+rank fitted, damage"
+AHEAD = {"DMS+rank fitted": (DAMAGED, "MS fitted", *PAPERS, "clean"), PAPERS[0]: PAPERS[1:]}
 """Methods that others are compared with: the one that is shipped, and the best of the papers'."""
 
 
@@ -177,12 +178,15 @@ def main() -> None:
     parser.add_argument(
         "--denoised", default=CERTIFIED, help="the metric fitted to what --rank leaves of noisy pictures"
     )
+    parser.add_argument(
+        "--damaged", default="blind.clive-kadid-denoised", help="that metric fitted to damaged pictures too"
+    )
     parser.add_argument("--fitted", required=True, help="the one fitted to noisy pictures as they are")
     parser.add_argument("--metric", default="blind.clive", help="the papers' methods smooth this one")
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
     parser.add_argument("--samples", type=int, default=1000, help="for certificates")
-    parser.add_argument("--pictures", type=int, default=12, help="how many are certified")
+    parser.add_argument("--pictures", type=int, default=24, help="how many are certified")
     parser.add_argument("--crop", type=int, default=224, help="middle of those that are certified")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, required=True)
@@ -198,6 +202,7 @@ def main() -> None:
         "DMS+rank": (options.metric, options.rank),
         "MS fitted": (options.fitted, "none"),
         "DMS+rank fitted": (options.denoised, options.rank),
+        DAMAGED: (options.damaged, options.rank),
     }
     kept: KeptResults[list[float]] = KeptResults(options.cache)
 

@@ -1,7 +1,6 @@
 """The mean of the weights of two models of one shape, as a model of its own.
 
-    python recipes/average.py runs/birqa.kadid-aat-3/model runs/birqa.kadid-aat-4/model \
-        runs/birqa.kadid-aat-mean/model --name birqa.kadid-aat --version 3 \
+    python recipes/average.py BEFORE/model AFTER/model MEAN/model --name birqa.kadid-aat --version 4 \
         --card recipes/birqa.kadid-aat.card.json
 
 Two points of one descent, where their mean often is better than either: Wortsman et al., "Model soups", ICML

@@ -8,8 +8,8 @@
 #   recipes/on_gpu.sh train OUT [options of birqa train], or harden OUT, or cards OUT
 #
 # `train` makes the training pictures on all cores (a few minutes on 16), trains both and leaves models and curves
-# in OUT, those of birqa.kadid-aat leg by leg: recipes/average.py makes the mean of the last two here. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped weights
-# by the paper's inner attack instead. `cards OUT` attacks the shipped weights there.
+# in OUT. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped weights by
+# the paper's inner attack instead. `cards OUT` attacks the shipped weights there.
 set -eu
 cd "$(dirname "$0")/.."
 there=${BIRQA_THERE:-/tmp/birqa}
@@ -55,13 +55,8 @@ train() {
     "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid.json --name birqa.kadid --version gpu \
         -o runs/birqa.kadid "$@"
     tar -czf "$out/birqa.kadid.tar.gz" -C runs/birqa.kadid model curves.csv
-    start=runs/birqa.kadid/model
-    for leg in 1 2 3 4; do
-        "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat-$leg.json --from $start \
-            --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat-$leg "$@"
-        start=runs/birqa.kadid-aat-$leg/model
-        tar -czf "$out/birqa.kadid-aat-$leg.tar.gz" -C "runs/birqa.kadid-aat-$leg" model curves.csv
-    done
+    KEEP=$out recipes/harden.sh python3 $sets/train.csv runs/birqa.kadid/model gpu "$@"
+    tar -czf "$out/birqa.kadid-aat.tar.gz" -C runs/birqa.kadid-aat model
 }
 
 # The shipped birqa.kadid hardened as the paper does it, by ten inner steps at 4/255, which take two cores hours.

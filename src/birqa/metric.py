@@ -216,7 +216,9 @@ class NoReferenceMetric:
 
 @overload
 def create_metric(  # type: ignore[overload-overlap]
-    name: Literal["blind", "blind.clive", "blind.clive-kadid", "blind.clive-denoised"],
+    name: Literal[
+        "blind", "blind.clive", "blind.clive-kadid", "blind.clive-denoised", "blind.clive-kadid-denoised"
+    ],
     *,
     engine: EngineName = "auto",
     device: str | None = None,

@@ -1,0 +1,28 @@
+#!/bin/sh
+# The legs of birqa.kadid-aat: anchored adversarial training, each from what the one before it has left, which is
+# from the fourth on the mean of the weights before and after it. The last lands in runs/birqa.kadid-aat/model.
+#
+#   recipes/harden.sh PYTHON DATA START VERSION [options of birqa train]
+#
+# What it did stays in runs/, where a broken training goes on; with KEEP=FOLDER each leg is packed there as it ends.
+set -eu
+python=$1 data=$2 start=$3 version=$4
+shift 4
+card=recipes/birqa.kadid-aat.card.json
+for leg in 1 2 3 4 5 6; do
+    run=runs/birqa.kadid-aat-$leg
+    "$python" -m birqa train --data "$data" --recipe recipes/birqa.kadid-aat-$leg.json --from "$start" \
+        --name birqa.kadid-aat --version "$version" --card $card -o $run "$@"
+    if [ -n "${KEEP:-}" ]; then
+        tar -czf "$KEEP/birqa.kadid-aat-$leg.tar.gz" -C $run model curves.csv bound.png
+    fi
+    left=$run/model
+    if [ $leg -ge 4 ]; then
+        left=runs/birqa.kadid-aat-$leg-mean/model
+        "$python" recipes/average.py "$start" $run/model $left --name birqa.kadid-aat --version "$version" --card $card
+    fi
+    start=$left
+done
+rm -rf runs/birqa.kadid-aat
+mkdir runs/birqa.kadid-aat
+cp -r "$start" runs/birqa.kadid-aat/model
