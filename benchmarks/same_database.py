@@ -38,15 +38,15 @@ def run_split(rows: list[RatedPair], start: str, recipe: Path, folder: Path, see
     return {"seed": seed, "test_pairs": len(test)} | trainer.validate()
 
 
-def types_alone(rows: list[RatedPair], seed: int) -> float:
+def types_alone(rows: list[RatedPair], seed: int, *, told: bool) -> float:
     """SROCC on the test part of what takes no look at a picture: the mean rating of its type and level on the
-    other references."""
+    other references; or, `told`, on the test references themselves, which nobody can know beforehand."""
     splits = split_references([str(row.ref) for row in rows], seed)
-    known: dict[tuple[str, str], list[float]] = {}
-    for row, split in zip(rows, splits, strict=True):
-        if split != "test":
-            known.setdefault((row.type, row.level), []).append(row.mos)
     test = [row for row, split in zip(rows, splits, strict=True) if split == "test"]
+    others = [row for row, split in zip(rows, splits, strict=True) if split != "test"]
+    known: dict[tuple[str, str], list[float]] = {}
+    for row in test if told else others:
+        known.setdefault((row.type, row.level), []).append(row.mos)
     guesses = [statistics.mean(known[row.type, row.level]) for row in test]
     return correlate(guesses, [row.mos for row in test]).srocc
 
@@ -73,7 +73,11 @@ def main() -> None:
             with replacing(kept) as part:
                 part.write_text(json.dumps(result) + "\n", encoding="utf-8")
         result = json.loads(kept.read_text(encoding="utf-8"))
-        results.append(result | {"types_alone": types_alone(rows, seed)})
+        alone = {
+            "types_alone": types_alone(rows, seed, told=False),
+            "types_told": types_alone(rows, seed, told=True),
+        }
+        results.append(result | alone)
         print(json.dumps(results[-1]), flush=True)
     sroccs = [result["srocc"] for result in results]
     record = {
