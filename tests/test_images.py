@@ -269,6 +269,12 @@ def test_16_bit_colour_is_read_at_8_bits_with_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="16-bit colour"):  # grey with alpha
         pixels = load_image(png(1, 1, 16, 4, b"\0\x80\x00\xff\xff"))
     assert pixels.tolist() == [[[0x80, 0x80, 0x80]]]
+    with pytest.warns(UserWarning, match="16-bit colour"):
+        pixels = load_image(b"P6 1 1 65535\n" + np.array([0, 257 * 7, 65535], ">u2").tobytes())
+    assert pixels.tolist() == [[[0, 7, 255]]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_image(b"P6 1 1 100\n" + bytes([0, 50, 100]))
 
 
 # Transparency
@@ -382,6 +388,29 @@ def test_orientation(orientation, kind):
     assert pixels.shape == upright.shape
     centres = (slice(8, None, 16), slice(8, None, 16))
     assert np.abs(pixels[centres].astype(int) - upright[centres]).max() <= (0 if not options else 8)
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGB", "RGBA", "CMYK", "P"])
+@pytest.mark.parametrize("orientation", SIDES)
+def test_orientation_of_tiff_files(orientation, mode, tmp_path):
+    """By name as from bytes: files Pillow may map into memory, and tear."""
+    grey = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+    image = Image.fromarray(np.ascontiguousarray(stored(grey, orientation)))
+    upright = Image.fromarray(grey)
+    if mode == "I;16":
+        image, upright = (
+            Image.fromarray(np.asarray(one).astype(np.uint16) * 257) for one in (image, upright)
+        )
+    else:
+        image, upright = (one.convert(mode) for one in (image, upright))
+    path = tmp_path / "picture.tif"
+    image.save(path, tiffinfo={0x0112: orientation})
+    expected = load_image(encode(upright, "TIFF"))
+    np.testing.assert_array_equal(load_image(path), expected)
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(load_image(file), expected)
+    with Image.open(path) as opened:
+        np.testing.assert_array_equal(load_image(opened), expected)
 
 
 @pytest.mark.parametrize("orientation", SIDES)

@@ -54,9 +54,9 @@ def load_image(
     [0, 1] already. A Pillow image of mode "I" that carries no TIFF header is taken as 16-bit.
 
     **Deep colour is read at 8 bits.** Pillow keeps 16 bits for grey only: a 16-bit RGB(A) PNG or TIFF, a
-    16-bit grey+alpha PNG, and a 10- or 12-bit AVIF arrive cut to 8 bits, so they give uint8. For PNG and
-    TIFF a warning says so; for other formats Pillow leaves no trace of it. To compare such pictures at full
-    depth, decode them with another library and pass the arrays.
+    16-bit grey+alpha PNG, a PPM of more than 8 bits, and a 10- or 12-bit AVIF arrive cut to 8 bits, so they
+    give uint8. For PNG, TIFF and PPM a warning says so; for other formats Pillow leaves no trace of it. To
+    compare such pictures at full depth, decode them with another library and pass the arrays.
 
     An embedded ICC profile is converted to sRGB (perceptual intent); one that differs from sRGB by no more
     than one level is taken as sRGB, and one that cannot be used is ignored with a warning. CMYK without a
@@ -81,6 +81,9 @@ def load_image(
 
     if isinstance(source, Image.Image):
         name = str(getattr(source, "filename", "")) or "the given Pillow image"
+        if source.format == "TIFF" and getattr(source, "tile", None) and getattr(source, "filename", ""):
+            # Not yet decoded; see below.
+            return load_image(name, background=background, max_pixels=max_pixels)
         with _decoding(name):
             return _to_array(source, name, background, max_pixels)
     file: Any = source
@@ -89,6 +92,10 @@ def load_image(
     elif isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
         _check_path(name)
+        # Pillow maps a TIFF that it opens by name into memory, with the sides of what its orientation makes
+        # of it, and so tears it.
+        with _decoding(name), open(name, "rb") as opened, Image.open(opened) as image:
+            return _to_array(image, name, background, max_pixels)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "the given image data"))
     else:
@@ -264,12 +271,13 @@ def _to_array(image: Image.Image, name: str, background: Sequence[float], max_pi
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise ImageError(f"{name} is animated or multi-page: extract one frame first")
 
+    cut = _is_cut_to_eight_bits(image)
     raw_modes = str(getattr(image, "tile", ""))  # Pillow empties it on load
     image.load()
     if image.mode.startswith("I") or image.mode == "F":
         pixels, alpha = _deep_grey(image, name)
     else:
-        if ";16" in raw_modes:
+        if cut:
             if "transparency" in image.info:
                 raise ImageError(
                     f"{name} marks a transparent colour in 16-bit colour, which cannot be read exactly: "
@@ -280,6 +288,14 @@ def _to_array(image: Image.Image, name: str, background: Sequence[float], max_pi
     if alpha is not None and alpha.min() < 255:
         pixels = _composite(pixels, alpha, background)
     return np.ascontiguousarray(_upright(pixels, _orientation(image, name)))
+
+
+def _is_cut_to_eight_bits(image: Image.Image) -> bool:
+    """Whether colour of more bits will be decoded to 8, as far as Pillow tells before it decodes."""
+    for codec, _, _, how in getattr(image, "tile", ()):
+        if ";16" in str(how) or (codec.startswith("ppm") and how[1] > 255):
+            return True
+    return False
 
 
 def _deep_grey(image: Image.Image, name: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -9,6 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+# Its official builds send usage data unless told otherwise, which is nobody's business but the user's.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from birqa.engines.base import Parts
