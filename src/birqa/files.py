@@ -14,11 +14,12 @@ Result = TypeVar("Result")
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a path beside `path` to write to; renamed to it on success, removed on failure.
 
-    What is no regular file, such as /dev/stdout, is written to as it is.
+    What is no regular file, such as /dev/stdout, is written to as it is; a link stays one, to the new file.
     """
     if path.exists() and not path.is_file():
         yield path
         return
+    path = path.resolve()
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -28,6 +29,34 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def relative_path(file: Path, folder: Path) -> str:
+    """`file` as it is named in a table in `folder`; absolute where they are on different drives.
+
+    Links on the way are followed first: of link/../file, text alone would leave out what the link leads to.
+    """
+    real = Path(os.path.realpath(file.parent), file.name)
+    try:
+        return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()
+    except ValueError:
+        return real.as_posix()
+
+
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk, into linked folders too, each but once. Raises OSError for one that may not be read."""
+    visited = set()
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+        # A link to a folder above would be walked for ever.
+        if (real := os.path.realpath(folder)) in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield folder, folders, names
 
 
 def file_state(path: Path) -> tuple[int, int]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from birqa.files import walk
+
 IMAGE_SUFFIXES = frozenset(
     {
         *(".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"),
@@ -37,8 +39,8 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
     - ``ref`` a folder: ``dist`` must be one folder; the pictures of both are paired by relative path without
       suffix, so ``ref/a/x.png`` goes with ``dist/a/x.jpg``. Pictures without partner are the second item.
 
-    Folders are searched recursively for files with one of `IMAGE_SUFFIXES`, in sorted order, leaving out
-    hidden files and folders.
+    Folders are searched recursively, linked ones too, for files with one of `IMAGE_SUFFIXES`, in sorted
+    order, leaving out hidden files and folders.
 
     Raises:
         PairingError: the reference or the only distorted input is missing, a folder holds no pictures, a
@@ -136,7 +138,7 @@ def list_pictures(inputs: Sequence[Path]) -> list[Path]:
 
 def _pictures(folder: Path) -> list[Path]:
     found = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(root, name)

@@ -113,7 +113,8 @@ class Attack(ABC):
             value = getattr(self, setting, 1.0)
             if not 0 < value <= 1:
                 raise ValueError(f"{self.name}: {setting}={value} should be above 0 and at most 1.")
-        if not -SEEDS <= self.seed < SEEDS:
+        # Each restart has the seed after that of the one before.
+        if not -SEEDS <= self.seed <= SEEDS - getattr(self, "restarts", 1):
             raise ValueError(f"{self.name}: seed={self.seed} should lie between -2^63 and 2^63.")
 
     def __call__(

@@ -159,9 +159,9 @@ def attack_folder(
     instead of an outcome, and the rest goes on. Raises ValueError, before any picture is attacked, where
     `out` holds another run, a damaged one, or pictures that are none of its own.
     """
-    done = _read_record(out / RECORD, settings)
+    done, begun = _read_record(out / RECORD, settings)
     names = _names(pairs)
-    _spare_others([out / name for name in names if name not in done], pairs)
+    _spare_others([out / name for name in names if name not in done and name != begun], pairs)
     out.mkdir(parents=True, exist_ok=True)
 
     def attack_one(pair: Pair, direction: Way, name: str) -> Outcome | str:
@@ -171,31 +171,40 @@ def attack_folder(
         if known and known.inputs == inputs and file.exists():
             done[name] = known
             return replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist), attacked=str(file))
+        # What stays of a run that is killed between picture and record is known to be its own.
+        keep(name)
         try:
             outcome = attack_file(attack, target, pair, file, budget, direction)
         except (ValueError, OSError, MemoryError) as error:
+            if known:
+                file.unlink(missing_ok=True)
             return str(error) or type(error).__name__
         done[name] = _Done(outcome, inputs)
-        outcomes = [one.outcome.to_json() | {"inputs": one.inputs} for one in done.values()]
-        with replacing(out / RECORD) as part:
-            text = json.dumps({"settings": settings, "outcomes": outcomes}, indent=1)
-            part.write_text(text + "\n", encoding="utf-8")
+        keep("")
         write_table(out / TABLE, [one.outcome for one in done.values()])
         return outcome
+
+    def keep(begun: str) -> None:
+        outcomes = [one.outcome.to_json() | {"inputs": one.inputs} for one in done.values()]
+        with replacing(out / RECORD) as part:
+            text = json.dumps({"settings": settings, "begun": begun, "outcomes": outcomes}, indent=1)
+            part.write_text(text + "\n", encoding="utf-8")
 
     # Lazily, but after the record was read, so that one that cannot be gone on from is told at once.
     todo = zip(pairs, directions, names, strict=True)
     return ((pair, attack_one(pair, direction, name)) for pair, direction, name in todo)
 
 
-def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:
-    """What is done, by the attacked picture's name; nothing where there is no such file."""
+def _read_record(file: Path, settings: dict[str, Any]) -> tuple[dict[str, _Done], str]:
+    """What is done, by the attacked picture's name, and which one was begun; nothing where there is no such
+    file."""
     if not file.exists():
-        return {}
+        return {}, ""
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         same = record["settings"] == json.loads(json.dumps(settings))
         outcomes = record["outcomes"] if same else []
+        begun = str(record.get("begun", ""))
         done = {Path(one["attacked"]).name: _Done(Outcome.from_json(one), one["inputs"]) for one in outcomes}
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise ValueError(
@@ -203,7 +212,7 @@ def _read_record(file: Path, settings: dict[str, Any]) -> dict[str, _Done]:
         ) from None
     if not same:
         raise ValueError(f"{file.parent} holds an attack with other settings: choose another folder.")
-    return done
+    return done, begun
 
 
 def _spare_others(files: Sequence[Path], pairs: Sequence[Pair]) -> None:
@@ -229,7 +238,10 @@ def _digest(pair: Pair, direction: Way) -> str | None:
 
 def write_table(path: Path, outcomes: Sequence[Outcome]) -> None:
     """What was done to each picture, as CSV."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.DictWriter(file, [field.name for field in fields(Outcome)])
         writer.writeheader()
         writer.writerows(asdict(outcome) for outcome in outcomes)

@@ -87,7 +87,7 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
     kind, colon, rest = str(spec).removeprefix("-").partition(":")
     if not colon or isinstance(spec, Path):
         return _own(str(spec), device)
-    from birqa.evaluation.peers import load_callable, refuse_minus, source_digest
+    from birqa.evaluation.peers import fingerprint, load_callable, refuse_minus, source_digest
 
     refuse_minus(str(spec), kind)
     if kind in ("piq", "pyiqa"):
@@ -98,7 +98,9 @@ def load_subject(spec: str | Path, device: str = "cpu") -> Subject:
     if kind == "python":
         metric = _oriented(load_callable(rest), -1.0 if str(spec).startswith("-") else 1.0)
         return Subject(str(spec), source_digest(rest)[:12], metric, {"plain": metric}, device=device)
-    return Subject(str(spec), "", _without_gradients(str(spec)), device=device)
+    metric = _without_gradients(str(spec))
+    content = fingerprint(str(spec)).removeprefix(str(spec)).strip()
+    return Subject(str(spec), "", metric, device=device, content=content)
 
 
 def _own(name: str, device: str) -> Subject:

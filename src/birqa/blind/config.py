@@ -1,5 +1,6 @@
 """What the blind networks are made of: frozen records that are stored beside the weights. Free of torch."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -45,6 +46,10 @@ class _Stored:
         )
 
 
+def _are_counts(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in values)
+
+
 @dataclass(frozen=True)
 class BlindConfig(_Stored):
     """The no-reference metric; all of it is ours."""
@@ -63,9 +68,9 @@ class BlindConfig(_Stored):
     """Views of rated pictures that the kernel regression remembers; 0 before it is fitted."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) == 1 or any(width < 1 for width in self.widths):
+        if len(self.widths) == 1 or not _are_counts(self.widths):
             raise ValueError(f"widths={self.widths} should be none or at least two numbers of channels.")
-        if any(sigma <= 0 for sigma in self.noise):
+        if not all(0 < sigma < math.inf for sigma in self.noise):
             raise ValueError(f"noise={self.noise} should be deviations above 0, or none.")
         if self.denoiser and not self.noise:
             raise ValueError(f"denoiser={self.denoiser!r} has no noise to remove: set noise.")
@@ -106,15 +111,13 @@ class DenoiserConfig(_Stored):
     """Deviations of the noise it was trained for, of samples in [0, 1]; it is not told which it meets."""
 
     def __post_init__(self) -> None:
-        if (
-            len(self.widths) < 2
-            or self.fold < 1
-            or len(self.sigma) != 2
-            or not 0 <= self.sigma[0] <= self.sigma[1]
-        ):
+        if len(self.widths) < 2 or not _are_counts(self.widths) or not _are_counts((self.fold,)):
             raise ValueError(
-                "a denoiser needs two widths or more, a fold of at least 1 and a rising range of sigma."
+                f"a denoiser needs two widths or more, not {self.widths}, and a fold of at least 1, not "
+                f"{self.fold}, in whole numbers."
             )
+        if len(self.sigma) != 2 or not 0 <= self.sigma[0] <= self.sigma[1] < math.inf:
+            raise ValueError(f"sigma={self.sigma} should be the lower and the upper end of a range.")
 
     @property
     def multiple(self) -> int:

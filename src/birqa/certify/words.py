@@ -31,7 +31,7 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
         ("score", f"{claim.score:.{places}f}  ({what})"),
         (
             "interval",
-            f"{interval_in_words(claim.low, claim.high)}, confidence {request.confidence:.10g} for {sides} "
+            f"{interval_in_words(claim.low, claim.high)}, confidence {request.confidence} for {sides} "
             f"(reached {_nines(claim.coverage)})",
         ),
         ("picture", f"{picture.width} x {picture.height}"),
@@ -41,7 +41,8 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
         ("holds for", holds),
         (
             "does not cover",
-            "perturbations beyond the radius, and so most shifts, crops, scalings and re-encodings; the "
+            "perturbations beyond the radius, and so most shifts, crops, scalings and re-encodings; changes "
+            "of a larger picture that this one was reduced from, which may grow as it is reduced; the "
             "metric's score of the picture as it is, without noise; other "
             f"metrics{'; changes of the reference' if certificate.reference else ''}; the chance of "
             f"{request.alpha:.3g} that these draws mislead",
@@ -69,7 +70,7 @@ def advise(request: Request, sigma: float, samples: int) -> str | None:
     ways.append("a smaller radius or confidence")
     return (
         f"{samples:,} draws under noise of sigma {sigma:g} bound nothing at radius {radius:g} and confidence "
-        f"{request.confidence:.10g}; it takes {', or '.join(ways)}."
+        f"{request.confidence}; it takes {', or '.join(ways)}."
     )
 
 

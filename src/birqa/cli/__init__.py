@@ -1,5 +1,6 @@
 """The command line. One file a command; no arithmetic here."""
 
+import os
 import sys
 import traceback
 import warnings
@@ -97,6 +98,11 @@ def run() -> None:
     warnings.showwarning = _show_warning
     try:
         app()
+    except SystemExit as ended:
+        if _reader_left(ended):
+            # As the shell says it of whom SIGPIPE ends; 1 would be a verdict.
+            sys.exit(141)
+        raise
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package not in EXTRAS:
@@ -115,6 +121,18 @@ def run() -> None:
         # Not 1, which says that a score is below --fail-under.
         traceback.print_exc()
         sys.exit(2)
+
+
+def _reader_left(ended: SystemExit) -> bool:
+    """Whether nobody reads what is printed any more, as behind `birqa ... | head -n 1`."""
+    left = isinstance(ended.__context__, BrokenPipeError)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        left = True
+        # Or Python would try again as it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return left
 
 
 def _in_words(error: OSError) -> str:

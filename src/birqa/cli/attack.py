@@ -76,8 +76,12 @@ def command(
     chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
     limit = _number(budget)
     check_budgets([limit])
-    if limit < 0.5 / 255:
-        print(f"birqa: a budget of {budget} is below half a grey level: nothing can change.", file=sys.stderr)
+    if not (255 * limit).is_integer() and round(255 * limit, 6) % 1:
+        print(
+            f"birqa: 8-bit pictures move by whole grey levels, so within {budget} by {int(255 * limit)} at "
+            "most.",
+            file=sys.stderr,
+        )
     pairs, unmatched = pair_inputs(ref, dist)
     for path in unmatched:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)

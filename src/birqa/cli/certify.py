@@ -127,8 +127,10 @@ def command(
         output = output or earlier
         shorter_side = shorter_side or start.picture.shorter_side
 
-    def load(path: Path) -> "np.ndarray":
-        return reduce_to(load_image(path, background=levels), shorter_side)
+    def load(path: Path) -> "tuple[np.ndarray, np.ndarray]":
+        """As it is, and reduced."""
+        whole = load_image(path, background=levels)
+        return whole, reduce_to(whole, shorter_side)
 
     request = start.request if start else Request()
     request = replace(
@@ -147,7 +149,7 @@ def command(
             drawn if seed is None else seed,
         )
 
-    reference = None if ref is None else load(ref)
+    reference = None if ref is None else load(ref)[1]
     how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
     if start:
         subject = subject_of(start, metric, denoiser, reference, **how)
@@ -169,7 +171,7 @@ def command(
     failed = False
     for photo, target in zip(photos, targets, strict=True):
         try:
-            pixels = load(photo)
+            whole, pixels = load(photo)
             if start:
                 # Draws that somebody made up would be kept, under a fresh sha256.
                 redraw(start, subject, pixels, memory=max_memory * 2**20)
@@ -193,11 +195,21 @@ def command(
             rows.append({"picture": str(photo), "error": message})
             print(f"birqa: {message}", file=sys.stderr)
             continue
-        rows.append({"picture": str(photo), **summary(certificate), "certificate": target and str(target)})
+        full = None if whole.shape == pixels.shape else [whole.shape[1], whole.shape[0]]
+        rows.append(
+            {
+                "picture": str(photo),
+                **summary(certificate),
+                "reduced_from": full,
+                "certificate": target and str(target),
+            }
+        )
         if not as_json:
             print(photo)
             for label, text in describe(certificate):
                 print(f"  {label:15}{text}")
+            if full:
+                print(f"  {'reduced':15}from {full[0]} x {full[1]}: all this is said of the reduced picture")
             if target:
                 print(f"  {'saved':15}{target}", flush=True)
         if curve:

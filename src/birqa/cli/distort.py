@@ -65,6 +65,15 @@ def command(
     if not folder and out.suffix.lower() not in FORMATS:
         raise ValueError(f"{out}: name the picture {', '.join(FORMATS)}, which lose nothing")
     options.check_output(out, [photo], folder=folder)
+    every = [(item, step) for item in chosen for step in range(1, 6)]
+
+    def place(item: "Distortion", step: int) -> Path:
+        return out / f"{item.number:02}-{_file_name(item)}-{step}.png"
+
+    sheet_file = out / "sheet.png" if folder else out
+    if out.is_dir():
+        for file in (sheet_file, *(place(*one) for one in every)):
+            options.check_output(file, [photo])
     whole = to_float(load_image(photo))
     image = _shrink(whole) if grid else whole
     if min(image.shape[:2]) < SMALLEST:
@@ -88,11 +97,10 @@ def command(
         return
     if folder:
         out.mkdir(parents=True, exist_ok=True)
-        for item in chosen:
-            for step in range(1, 6):
-                save(damaged(whole, item, step), out / f"{item.number:02}-{_file_name(item)}-{step}.png")
+        for item, step in every:
+            save(damaged(whole, item, step), place(item, step))
     sheet = _sheet([(item, [damaged(image, item, step) for step in range(1, 6)]) for item in chosen])
-    save(sheet, out / "sheet.png" if folder else out)
+    save(sheet, sheet_file)
 
 
 def _file_name(distortion: "Distortion") -> str:

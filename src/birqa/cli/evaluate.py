@@ -77,8 +77,9 @@ def command(
 
     require_scipy()
     levels = options.parse_background(background)
-    options.check_output(scores_file, [meta])
-    options.check_output(cache, [meta, scores_file])
+    tables = [Path(spec.removeprefix("-").removeprefix("csv:")) for spec in peer or [] if "csv:" in spec[:5]]
+    options.check_output(scores_file, [meta, *tables])
+    options.check_output(cache, [meta, scores_file, *tables])
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
     draw_tests([split_unit(row) for row in rows], splits)
@@ -303,14 +304,15 @@ def _print_groups(study: "Study") -> None:
 def _write_scores(path: Path, pairs: "list[Pair]", columns: "dict[str, np.ndarray]") -> None:
     import csv
 
-    from birqa.data.sets.index import relative
-    from birqa.files import replacing
+    from birqa.files import relative_path, replacing
 
-    folder = path.parent.resolve()
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as part,
+        part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["ref", "dist", *columns])
         for index, pair in enumerate(pairs):
             values = (column[index] for column in columns.values())
-            paths = (relative(file, folder) for file in (pair.ref, pair.dist))
+            paths = (relative_path(picture, path.parent) for picture in (pair.ref, pair.dist))
             writer.writerow([*paths, *("" if value != value else f"{value:.8g}" for value in values)])

@@ -69,7 +69,9 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; make it first")
     if not folder and path.is_dir():
         raise typer.BadParameter(f"{path} is a folder; name a file, such as {path / 'result'}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    # Written beside, then renamed, it needs its folder; a device or pipe is written to as it is.
+    beside = path.resolve().parent if path.is_file() or not path.exists() else path
+    if not os.access(beside, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise typer.BadParameter(f"{path} may not be written; choose another place")
     if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
         raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")

@@ -12,7 +12,6 @@ follows Lin, Hosu and Saupe, "DeepFL-IQA: weak supervision for deep IQA feature 
 
 import csv
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import isnan
@@ -22,7 +21,7 @@ import numpy as np
 
 from birqa.evaluation.logistic import fit_logistic
 from birqa.evaluation.scoring import Progress, score_all_by_peers
-from birqa.files import replacing
+from birqa.files import relative_path, replacing
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, check_repeats, read_rated_pairs
 
@@ -72,7 +71,7 @@ def label_by_committee(
                 share = weight if row.split == "train" else 0.0
                 label = (1 - share) * row.mos + share * committee
                 human = f"{row.mos:.6f}"
-            paths = [os.path.relpath(path, out.parent) for path in (one_path[row.ref], row.dist)]
+            paths = [relative_path(path, out.parent) for path in (one_path[row.ref], row.dist)]
             writer.writerow(
                 [*paths, f"{label:.6f}", human, f"{committee:.6f}", row.type, row.level, row.split]
             )

@@ -1,7 +1,6 @@
 """One training table from two that were rated on different scales."""
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from birqa.data.distortions import KADID10K, LEVELS, TID2013
 from birqa.data.synthesis import read_cells
-from birqa.files import replacing
+from birqa.files import relative_path, replacing
 from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled
 
 COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
@@ -104,5 +103,5 @@ def join_tables(
 
 
 def _row(pair: RatedPair, out: Path) -> Sequence[str]:
-    ref, dist = (os.path.relpath(path, out.parent) for path in (pair.ref, pair.dist))
+    ref, dist = (relative_path(path, out.parent) for path in (pair.ref, pair.dist))
     return ref, dist, f"{pair.mos:.6f}", pair.type, pair.level, pair.split, f"{pair.weight:g}"

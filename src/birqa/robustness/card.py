@@ -57,6 +57,8 @@ Progress = Callable[[int, int], None]
 class Attacked:
     """Scores (n,) of one metric: clean, and by (attack's name, sign, budget)."""
 
+    contents: list[str]
+    """Tells each pair of pictures from others."""
     clean: Scores
     after: dict[tuple[str, int, float], Scores]
 
@@ -90,10 +92,13 @@ def make_card(
             raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
     kept = KeptResults[float](cache)
     subjects = [subject] if base is None else [subject, base]
+    forms = [form] if base is None else [form, _same_form(base, form)]
     steps = 2 * len(pairs) * len(protocol.attacks)
     measured = [
-        _scores_under_attack(one, pairs, protocol, kept, None if one is base else form, train_pairs, report)
-        for one, report in zip(subjects, _shares(progress, steps, len(subjects)), strict=True)
+        _scores_under_attack(one, pairs, protocol, kept, followed, train_pairs, report)
+        for one, followed, report in zip(
+            subjects, forms, _shares(progress, steps, len(subjects)), strict=True
+        )
     ]
     mos = np.array([pair.mos for pair in pairs])
     refs = [str(pair.ref) for pair in pairs]
@@ -108,19 +113,22 @@ def make_card(
     return {
         "format": FORMAT,
         "metric": {"name": subject.name, "version": subject.version},
-        "base": None if base is None else {"name": base.name, "version": base.version},
+        "base": None
+        if base is None
+        else {"name": base.name, "version": base.version, "differentiated": _followed(base, forms[1])},
         "data": {
             "name": data,
             "pairs": len(pairs),
             "references": len(set(refs)),
             "digest": hashlib.sha256(
                 json.dumps([[pair.ref.name, pair.dist.name, pair.mos] for pair in pairs]).encode()
+                + "".join(measured[0].contents).encode()
             ).hexdigest()[:12],
         },
         "threat_model": {
             "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",
             "knowledge": EVERYTHING if form is None else f"weights and data; follows the {form} gradient",
-            "differentiated": form or next(iter(subject.surrogates), "nothing"),
+            "differentiated": _followed(subject, form),
             "headline": protocol.headline,
         },
         "protocol": protocol.to_dict(),
@@ -139,6 +147,19 @@ def make_card(
             "minutes": round((time.monotonic() - started) / 60, 1),
         },
     }
+
+
+def _followed(subject: Subject, form: str | None) -> str:
+    return form or next(iter(subject.surrogates), "nothing")
+
+
+def _same_form(base: Subject, form: str | None) -> str | None:
+    """The form of the base's gradient that leaves its attacker as strong as the one that follows `form`:
+    the gradient of what is inside a purifier is the base's own. None, its best, where it has no such form."""
+    if form is None or form in base.surrogates:
+        return form
+    inner = form.removeprefix("bare ")
+    return inner if inner in base.surrogates else None
 
 
 def _too_few(refs: Sequence[str]) -> list[str]:
@@ -194,6 +215,7 @@ def _scores_under_attack(
         trained.add((attack.name, sign))
 
     clean: list[float] = []
+    told: list[str] = []
     done, steps = 0, 2 * len(pairs) * len(protocol.attacks)
     after: dict[tuple[str, int, float], list[float]] = {}
     for dist, ref, contents in _chunks(pairs, protocol.crop, subject.device):
@@ -202,6 +224,7 @@ def _scores_under_attack(
                 scores = subject.metric(dist, ref).tolist()
                 cache.add({key(content): score for content, score in zip(contents, scores, strict=True)})
         clean += [cache.kept[key(content)] for content in contents]
+        told += contents
         for attack in protocol.attacks:
             for sign in (1, -1):
                 missing = [
@@ -237,7 +260,7 @@ def _scores_under_attack(
                     )
                 done += len(contents)
                 progress(done, steps)
-    return Attacked(np.array(clean), {name: np.array(values) for name, values in after.items()})
+    return Attacked(told, np.array(clean), {name: np.array(values) for name, values in after.items()})
 
 
 def _chunks(pairs: Sequence[RatedPair], crop: int, device: str) -> Iterator[tuple[Tensor, Tensor, list[str]]]:

@@ -1,6 +1,7 @@
 """Robustness cards side by side, as a page and as a picture."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,17 @@ def comparable(cards: Sequence[Card]) -> list[list[Card]]:
 def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
     """A Markdown page, and beside it a picture for each group: SROCC against the budget. Gives all paths.
 
-    Pictures that an earlier page of that name had more groups for are removed.
+    Pictures that a former page of that name showed and this one does not are removed. Raises ValueError
+    where a picture would replace one that is of no such page.
     """
     groups = comparable(cards)
+    pictures = [page.with_name(f"{page.stem}-{number}.png") for number in range(1, len(groups) + 1)]
+    former = _pictures_of(page)
+    for picture in pictures:
+        if picture.exists() and picture not in former:
+            raise ValueError(
+                f"{picture} is there already and of no earlier page: give the page another name."
+            )
     lines = [
         "# Robustness",
         "",
@@ -57,20 +66,23 @@ def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
         "are not bounds on others.",
         "",
     ]
-    written = [page]
-    for number, group in enumerate(groups, start=1):
-        lines += _group(group)
-        picture = page.with_name(f"{page.stem}-{number}.png")
-        _draw(group, picture)
-        written.append(picture)
-        lines += [f"![SROCC against the budget]({picture.name})", ""]
+    for group, picture in zip(groups, pictures, strict=True):
+        lines += [*_group(group), f"![SROCC against the budget]({picture.name})", ""]
     with replacing(page) as part:
         part.write_text("\n".join(lines), encoding="utf-8")
-    number = len(groups) + 1
-    while (left := page.with_name(f"{page.stem}-{number}.png")).exists():
-        left.unlink()
-        number += 1
-    return written
+    for group, picture in zip(groups, pictures, strict=True):
+        _draw(group, picture)
+    for left in former.difference(pictures):
+        left.unlink(missing_ok=True)
+    return [page, *pictures]
+
+
+def _pictures_of(page: Path) -> set[Path]:
+    """Those that the page of that name shows now, where there is one."""
+    if not page.exists():
+        return set()
+    shown = re.findall(r"^!\[SROCC against the budget\]\((.+-\d+\.png)\)$", page.read_text("utf-8"), re.M)
+    return {page.with_name(Path(name).name) for name in shown}
 
 
 def _group(cards: Sequence[Card]) -> list[str]:

@@ -45,6 +45,11 @@ class Protocol:
                 )
         if self.domain not in ("quantile", "neural"):
             raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
+        if min(self.budgets) < 1 / 255 and any(one.eight_bit for one in self.attacks):
+            raise ValueError(
+                f"a budget of {255 * min(self.budgets):.4g}/255 is below one grey level, so pictures of "
+                'whole levels cannot move: raise it, or let the attacks say "eight_bit": false.'
+            )
         if self.headline not in self.budgets:
             raise ValueError(f"headline={self.headline:.4g} should be one of the budgets.")
         for name in ("pairs", "seed", "train_steps"):
@@ -63,7 +68,7 @@ class Protocol:
 
 
 LEAST = 0.5
-"""Of the budgets in a file: half a grey level."""
+"""Of the budgets in a file: half a grey level, below which not even a source of 16 bits is moved."""
 USUAL = Protocol(crop=128)
 """Where none is given: few pictures and short attacks, for a CPU."""
 

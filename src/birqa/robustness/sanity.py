@@ -1,5 +1,6 @@
 """Is a metric robust, or do attacks merely not get through? The questions of AutoAttack's authors."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -39,8 +40,8 @@ def check(
     """Ask the questions of pictures (N, 3, H, W).
 
     `surrogates` are the forms that an attacker may differentiate in the metric's place, by name; `white_box`
-    holds an attack for each of them. Gains are always those of `metric`, upwards; where an attack fails, the
-    picture stays as it was.
+    holds an attack for each of them; both are empty for a metric without gradients. Gains are always those
+    of `metric`, upwards; where an attack fails, the picture stays as it was.
     """
     up = torch.ones(len(dist)).to(dist)
     with torch.no_grad():
@@ -77,16 +78,14 @@ def _warnings(
         for name, share in zeros.items()
         if share > 0.5
     ]
-    strongest = {
-        budget: max(values[budget] for attack, values in gains.items() if attack != black_box)
-        for budget in gains[black_box]
-    }
-    found += [
-        f"at {budget} the black box {black_box} gains {gains[black_box][budget]:.3f}, more than any attack "
-        f"with gradients ({strongest[budget]:.3f}): the gradients mislead"
-        for budget in strongest
-        if gains[black_box][budget] > strongest[budget]
-    ]
+    with_gradients = [values for attack, values in gains.items() if attack != black_box]
+    for budget, gain in gains[black_box].items():
+        strongest = max((values[budget] for values in with_gradients), default=math.inf)
+        if gain > strongest:
+            found.append(
+                f"at {budget} the black box {black_box} gains {gain:.3f}, more than any attack with "
+                f"gradients ({strongest:.3f}): the gradients mislead"
+            )
     for attack, values in gains.items():
         in_order = [values[budget] for budget in sorted(values, key=float)]
         if any(later < earlier for earlier, later in pairwise(in_order)):

@@ -18,6 +18,14 @@ from birqa.training.anchors import BandSampler
 UNRATED_CROP = 224
 
 
+def load_alike(pair: Pair | RatedPair) -> tuple[np.ndarray, np.ndarray]:
+    """(dist, ref). Raises ValueError where they differ in size or depth."""
+    dist, ref = load_image(pair.dist), load_image(pair.ref)
+    if dist.shape != ref.shape or dist.dtype != ref.dtype:
+        raise ValueError(f"{pair.dist} and {pair.ref} differ in size or depth: they must have the same.")
+    return dist, ref
+
+
 @dataclass(frozen=True)
 class Batch:
     """dist, ref: float32 (N, 3, H, W) in [0, 1]; mos: float32 (N,); names of the N distorted files."""
@@ -108,9 +116,7 @@ class BatchSampler:
 
     def _load(self, pair: RatedPair) -> np.ndarray:
         """Both pictures in one array (H, W, 6), so that they are cropped and turned alike."""
-        dist, ref = load_image(pair.dist), load_image(pair.ref)
-        if dist.shape != ref.shape or dist.dtype != ref.dtype:
-            raise ValueError(f"{pair.dist} and {pair.ref} differ in size or depth: they must have the same.")
+        dist, ref = load_alike(pair)
         if min(dist.shape[:2]) < self.crop:
             size = f"{pair.dist} is {dist.shape[1]}x{dist.shape[0]}"
             if self.crop_setting is None:

@@ -157,7 +157,8 @@ def pretrain(
     torch.manual_seed(schedule.seed)
     model = Pretext(network, training.hidden, len(types), len(levels))
     same = {"network": network.to_dict(), "training": vars(training), "data": data}
-    return Descent(model, schedule, draw, loss, out, same)
+    defaults = {"network": BlindConfig().to_dict(), "training": vars(BlindTraining())}
+    return Descent(model, schedule, draw, loss, out, same, defaults)
 
 
 def check_learnable(pictures: Sequence[RatedPicture]) -> None:

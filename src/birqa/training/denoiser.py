@@ -157,7 +157,8 @@ def train_denoiser(
         "weights": digest(model.state_dict(), {} if metric is None else metric.state_dict()),
         "metric": metric_label,
     }
-    return Descent(model, schedule, draw, loss, out, same)
+    defaults = {"network": DenoiserConfig().to_dict(), "training": vars(DenoiserTraining())}
+    return Descent(model, schedule, draw, loss, out, same, defaults)
 
 
 def _eight_bit(path: Path, crop: int) -> np.ndarray:

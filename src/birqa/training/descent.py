@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -74,7 +74,8 @@ def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> Non
 
 class Descent(Generic[Drawn]):
     """`draw(step)` makes what step's loss is of, a pure function of the step, in a thread of its own;
-    `loss(model, drawn)` gives the loss and figures for the log. `same` must not change when a run goes on."""
+    `loss(model, drawn)` gives the loss and figures for the log. `same` must not change when a run goes on; what a checkpoint lacks of it, since it is older than a
+    setting, was as in `defaults`."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Descent(Generic[Drawn]):
         loss: Callable[[nn.Module, Drawn], tuple[Tensor, Figures]],
         out: Path,
         same: dict[str, Any],
+        defaults: dict[str, Any] | None = None,
     ) -> None:
         if schedule.threads:
             torch.set_num_threads(schedule.threads)
@@ -97,7 +99,9 @@ class Descent(Generic[Drawn]):
         self.log: list[dict[str, Any]] = []
         out.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
-            meta = load_checkpoint(self.checkpoint, self._modules(), self.optimiser, self.same)
+            usual = {one.name: one.default for one in fields(Schedule) if one.default is not MISSING}
+            filled = {"configuration": self.same["configuration"] | usual | (defaults or {})}
+            meta = load_checkpoint(self.checkpoint, self._modules(), self.optimiser, self.same, filled)
             self.step, self.log = meta["step"], meta["log"]
 
     @property

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from birqa.engines.torch import load_module
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
-from birqa.images import load_image, to_float
+from birqa.images import to_float
 from birqa.network.birqa import BiRQA
+from birqa.pyramid import MINIMUM_SIDE
 from birqa.ranges import require_pictures
 from birqa.ratings import RatedPair
 from birqa.registry import find_model
@@ -31,7 +32,7 @@ from birqa.training.anchors import (
     summarise,
     violations,
 )
-from birqa.training.batches import AnchoredSampler, Batch, BatchSampler
+from birqa.training.batches import AnchoredSampler, Batch, BatchSampler, load_alike
 from birqa.training.checkpoint import digest, load_checkpoint, read_tensors, save_checkpoint
 from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
@@ -98,6 +99,7 @@ class Trainer:
         self.pairs_digest = digest(*map(_described, train))
         picks = np.random.default_rng(config.seed).permutation(len(validation))[: config.validation_pairs]
         self.validation = [validation[index] for index in sorted(picks)]
+        _check_validation(self.validation)
         self.step = 0
         self.best = NOT_VALIDATED
         self.log: list[dict[str, Any]] = []
@@ -281,8 +283,8 @@ class Trainer:
         scores = []
         for pair in self.validation:
             dist, ref = (
-                self._tensor(to_float(load_image(path)).transpose(2, 0, 1)[None].copy())
-                for path in (pair.dist, pair.ref)
+                self._tensor(to_float(picture).transpose(2, 0, 1)[None].copy())
+                for picture in load_alike(pair)
             )
             scores.append(float(self.average(dist, ref)))
         try:
@@ -321,6 +323,17 @@ def _described(pair: RatedPair) -> str:
     # A weight of 1 adds nothing, so that checkpoints from before weights counted still go on.
     weight = f" {pair.weight}" if pair.weight != 1 else ""
     return f"{pair.ref.name} {pair.dist.name} {pair.mos}{weight}"
+
+
+def _check_validation(pairs: list[RatedPair]) -> None:
+    """Before the training, which would otherwise end where it is validated first."""
+    for pair in pairs:
+        height, width = load_alike(pair)[0].shape[:2]
+        if min(height, width) < MINIMUM_SIDE:
+            raise ValueError(
+                f"{pair.dist} is {width}x{height}, but each side must be at least {MINIMUM_SIDE} pixels: "
+                "leave it out of the validation."
+            )
 
 
 def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: list[RatedPair]) -> None:

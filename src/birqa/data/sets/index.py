@@ -1,12 +1,11 @@
 """Writing records as a CSV of our own, with paths relative to it."""
 
 import csv
-import os
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
 
-from birqa.files import replacing
+from birqa.files import relative_path, replacing
 from birqa.ratings import Judgement, RatedPicture, Record, check_leakage
 
 
@@ -14,38 +13,29 @@ def write_index(records: Sequence[Record], path: Path) -> None:
     """ref,dist,mos,std,type,level,split, or image,mos,std,split for pictures without reference, or
     ref,left,right,prefers_right,type,split for judgements. Raises ValueError where splits share pictures."""
     check_leakage(records)
-    folder = path.parent.resolve()
-    rows = [_row(record, folder) for record in records]
+    rows = [_row(record, path.parent) for record in records]
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
-def relative(picture: Path, folder: Path) -> str:
-    """The picture's path from the folder, which is absolute."""
-    try:
-        return Path(os.path.relpath(picture.absolute(), folder)).as_posix()
-    except ValueError:  # on another drive
-        return picture.absolute().as_posix()
-
-
 def _row(record: Record, folder: Path) -> dict[str, str]:
     if isinstance(record, Judgement):
         return {
-            "ref": relative(record.ref, folder),
-            "left": relative(record.left, folder),
-            "right": relative(record.right, folder),
+            "ref": relative_path(record.ref, folder),
+            "left": relative_path(record.left, folder),
+            "right": relative_path(record.right, folder),
             "prefers_right": f"{record.prefers_right:.8g}",
             "type": record.type,
             "split": record.split,
         }
     rating = {"mos": f"{record.mos:.8g}", "std": "" if isnan(record.std) else f"{record.std:.8g}"}
     if isinstance(record, RatedPicture):
-        return {"image": relative(record.image, folder), **rating, "split": record.split}
+        return {"image": relative_path(record.image, folder), **rating, "split": record.split}
     return {
-        "ref": relative(record.ref, folder),
-        "dist": relative(record.dist, folder),
+        "ref": relative_path(record.ref, folder),
+        "dist": relative_path(record.dist, folder),
         **rating,
         "type": record.type,
         "level": record.level,

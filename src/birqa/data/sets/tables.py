@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import os
 import re
 import zipfile
 from collections import defaultdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from birqa.files import walk
 from birqa.ratings import SPLITS
 
 Rows = list[tuple[int, dict[str, str]]]
@@ -34,13 +34,7 @@ class Files:
             raise MissingError(f"there is no folder {root}")
         self.root = root
         self._by_name: dict[str, list[Path]] = defaultdict(list)
-        visited = set()
-        for folder, folders, names in os.walk(root, followlinks=True):
-            # A link to a folder above would be walked for ever.
-            if (real := os.path.realpath(folder)) in visited:
-                folders.clear()
-                continue
-            visited.add(real)
+        for folder, _, names in walk(root):
             for name in names:
                 self._by_name[name.casefold()].append(Path(folder, name))
         for paths in self._by_name.values():
