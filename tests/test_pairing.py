@@ -131,6 +131,18 @@ def test_dangling_link_in_a_folder(tmp_path):
     assert [pair.dist.name for pair in pairs] == ["a.png", "link.png"]
 
 
+def test_linked_folders_are_searched_too_and_none_twice(tmp_path):
+    touch(tmp_path, "real/deep/b.png", "d/a.png", "r/a.png", "r/sub/deep/b.png")
+    os.symlink(tmp_path / "real", tmp_path / "d" / "sub")
+    os.symlink(tmp_path / "d", tmp_path / "d" / "again")
+    assert [path.relative_to(tmp_path).as_posix() for path in list_pictures([tmp_path / "d"])] == [
+        "d/a.png",
+        "d/sub/deep/b.png",
+    ]
+    pairs, left = pair_inputs(tmp_path / "r", [tmp_path / "d"])
+    assert (len(pairs), left) == (2, [])
+
+
 def test_csv(tmp_path):
     path = tmp_path / "sub" / "pairs.csv"
     path.parent.mkdir()

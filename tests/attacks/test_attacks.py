@@ -469,3 +469,10 @@ def test_square_is_as_strong_as_that_of_torchattacks():
     lost = int((metric(theirs(dist, torch.zeros(12, dtype=torch.long)), ref) < -0.65).sum())
     assert lost > 4
     assert int((metric(attacked, ref) < -0.65).sum()) >= lost
+
+
+def test_every_restart_has_a_seed():
+    with pytest.raises(ValueError, match="should lie between"):
+        create_attack("pgd", seed=2**63 - 1, restarts=2)
+    dist, ref = pictures(1)
+    create_attack("pgd", steps=1, seed=2**63 - 2, restarts=2)(wavy, dist, ref, [0.03])

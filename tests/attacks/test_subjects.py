@@ -128,3 +128,8 @@ def test_scores_outside_the_stated_range_are_told():
     assert "from 0.2 to 1.4, outside its stated range 0 .. 1" in subject.outside(torch.tensor([0.2, 1.4]))
     assert "not finite" in subject.outside(torch.tensor([0.2, float("nan")]))
     assert birqa.create_metric("birqa").info.range == load_subject("birqa").range
+
+
+def test_a_metric_without_gradients_is_told_by_the_version_of_its_package():
+    torchmetrics = pytest.importorskip("torchmetrics")
+    assert load_subject("torchmetrics:psnr").identity == f"torchmetrics:psnr {torchmetrics.__version__}"

@@ -23,7 +23,10 @@ def test_all_that_is_claimed_and_all_that_is_not(make, subject, picture):
     assert "every 8-bit picture of this size within the radius" in lines["holds for"]
     for word in ("beyond the radius", "shifts", "other metrics", "chance of 0.01"):
         assert word in lines["does not cover"]
+    assert "a larger picture that this one was reduced from" in lines["does not cover"]
     assert "beware" not in lines
+    sure = dict(describe(make(400, request=Request(0.001, 0.99999999999))))
+    assert "confidence 0.99999999999 for" in sure["interval"]
     behind = make(
         subject=replace(subject, denoiser=Part("d.x", "2", "00"), reference=identify(picture, "r.png")),
         noise=Noise("gaussian", 0.2, 7),

@@ -334,3 +334,50 @@ def test_refusals(folder, tiny_model, refuses):
         "name the attacked picture .png", *_attack(ref, dist, "-o", folder / "adv.jpg", metric=tiny_model)
     )
     assert not out.exists()
+
+
+def test_a_run_never_refuses_what_it_left_itself(cli, folder, tiny_model, monkeypatch):
+    out, done = folder / "attacked", files.write_table
+    arguments = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+    record = out / "attack.json"
+    assert cli(*arguments).code == 0
+    # One that can no longer be attacked leaves nothing of its former self.
+    kept = (folder / "dist" / "b.png").read_bytes()
+    (folder / "dist" / "b.png").write_bytes(b"no picture")
+    (folder / "dist" / "c.png").write_bytes(kept)
+    assert cli(*arguments).code == 2
+    assert not (out / "b.png").exists()
+    (folder / "dist" / "b.png").write_bytes(kept)
+
+    # Killed between a picture and its record.
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    before = record.read_bytes()
+    replaced, calls = files.replacing, []
+
+    def breaks_off(path):
+        calls.append(path.name)
+        return killed() if calls.count("attack.json") == 2 else replaced(path)
+
+    monkeypatch.setattr(files, "replacing", breaks_off)
+    cli(*arguments)
+    assert (out / "b.png").exists()
+    assert "b.png" not in [one["attacked"][-5:] for one in json.loads(record.read_text())["outcomes"]]
+    assert before != record.read_bytes()
+    monkeypatch.setattr(files, "replacing", replaced)
+    assert cli(*arguments).code == 0
+    assert done is files.write_table
+
+
+def test_budgets_between_whole_levels_are_told(cli, folder, tiny_model):
+    pair = (folder / "ref" / "a.png", folder / "dist" / "a.webp")
+    for budget, least in (("0.9/255", 0), ("2.5/255", 2), ("2/255", None), ("0.0313725490196", None)):
+        answer = cli(
+            *_attack(
+                *pair, "-o", folder / "adv.png", "--attack", "fgsm", "--budget", budget, metric=tiny_model
+            )
+        )
+        told = f"8-bit pictures move by whole grey levels, so within {budget} by {least} at most"
+        assert (told in answer.err) == (least is not None)
+        assert answer.err.count("whole grey levels") == (least is not None)

@@ -198,6 +198,7 @@ def test_a_reduced_picture_is_what_the_certificate_is_about(cli, tmp_path, photo
     dark = ("--background", 0)
     answer = cli("certify", large, *settings, "--samples", 60, "--shorter-side", 40, *dark, "-o", saved)
     assert "picture        50 x 40" in answer.out
+    assert "reduced        from 100 x 80: all this is said of the reduced picture" in answer.out
     by_hand = np.asarray(Image.open(large).convert("RGBA"), np.float64)
     by_hand = (by_hand[..., :3] * by_hand[..., 3:] / 255).mean() / 255
     assert load_certificate(saved).claim.score == pytest.approx(by_hand, abs=0.01)
@@ -205,6 +206,8 @@ def test_a_reduced_picture_is_what_the_certificate_is_about(cli, tmp_path, photo
     assert (answer.code, answer.err) == (0, "")
     assert f"the picture is {large}, reduced to 50 x 40" in answer.out
     assert cli("verify", saved, large, "--metric", METRIC).code == 1
+    (row,) = json.loads(cli("certify", large, *settings, "--samples", 60, *dark, "--json").out)
+    assert row["reduced_from"] is None
     longer = ("--continue", saved, "--metric", METRIC, "--samples", 80, *dark)
     assert cli("certify", large, *longer).code == 0
     assert len(load_certificate(saved).scores) == 80

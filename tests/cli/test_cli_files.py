@@ -1,10 +1,15 @@
 """What every command does with files: inputs are never written over, and what cannot be read is named."""
 
 import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import birqa
 from birqa.files import KeptResults, replacing
 
 
@@ -118,3 +123,78 @@ def test_a_device_is_written_to_and_stays_one():
     with replacing(null) as part:
         part.write_text("gone")
     assert null.is_char_device()
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "old.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("old.txt")
+    with replacing(tmp_path / "link.txt") as part:
+        part.write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "old.txt").read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_told_before_the_work(refuses, pair):
+    ref, dist = pair
+    out = ref.parent / "fixed" / "out.csv"
+    out.parent.mkdir()
+    out.write_text("")
+    out.parent.chmod(0o555)
+    refuses("may not be written", "score", ref, dist, "--csv", out)
+
+
+def test_a_peer_s_table_is_not_written_over(refuses, pair):
+    folder = pair[0].parent
+    table = folder / "peer.csv"
+    table.write_text("ref,dist,score\nref.png,dist.png,0.5\n")
+    before = table.read_bytes()
+    for spec in (f"csv:{table}", f"-csv:{table}"):
+        refuses("is an input", "eval", folder / "meta.csv", "--peer", spec, "--scores", table)
+    assert table.read_bytes() == before
+
+
+def test_a_picture_that_a_grid_would_replace_is_told(refuses, pair):
+    ref, _ = pair
+    sheet = ref.rename(ref.with_name("sheet.png"))
+    before = sheet.read_bytes()
+    refuses("is an input", "distort", sheet, "--grid", "--type", "jpeg", "-o", sheet.parent)
+    assert sheet.read_bytes() == before
+
+
+def test_tables_behind_links_name_pictures_that_are_there(cli, pair, tmp_path):
+    """`link/../file` is not what its text says: the system follows the link first."""
+    store = tmp_path / "store"
+    (store / "tables").mkdir(parents=True)
+    for path in pair:
+        path.rename(store / path.name)
+    (store / "tables" / "t.csv").write_text(
+        "ref,dist,mos\n../ref.png,../dist.png,0.5\n../ref.png,../ref.png,1\n../dist.png,../ref.png,0.4\n../dist.png,../dist.png,1\n"
+    )
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "tables").symlink_to(store / "tables")
+    table = tmp_path / "home" / "tables" / "t.csv"
+    (tmp_path / "more.csv").write_text("ref,dist,mos\nstore/dist.png,store/ref.png,0.5\n")
+    joined, scores = tmp_path / "home" / "joined.csv", tmp_path / "home" / "scores.csv"
+    assert cli("data", "join", table, tmp_path / "more.csv", "--share", 0.5, "-o", joined).code == 0
+    assert cli("eval", table, "--scores", scores).code == 0
+    for written in (joined, scores):
+        with written.open() as file:
+            for row in csv.DictReader(file):
+                assert (written.parent / row["ref"]).is_file()
+                assert (written.parent / row["dist"]).is_file()
+
+
+def test_a_reader_that_leaves_is_no_verdict(pair):
+    """1 would say below --fail-under, looks optimised, or refused."""
+    ref, dist = pair
+    command = [sys.executable, "-m", "birqa", "score", ref, *[dist] * 40, "--threads", "1"]
+    source = Path(birqa.__file__).parents[1]
+    run = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(source)}
+    )
+    run.stdout.readline()
+    run.stdout.close()
+    complaint = run.stderr.read().decode()
+    assert run.wait() == 141
+    assert complaint == ""

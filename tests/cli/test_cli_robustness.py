@@ -70,6 +70,8 @@ def test_white_box_attacks_on_a_metric_without_gradients_are_refused_by_name(cli
 
 
 def test_a_wrong_protocol_is_refused(rated, tiny_model, refuses):
+    (rated / "protocol.json").write_text(json.dumps(PROTOCOL | {"budgets": [0.9, 8]}))
+    refuses("a budget of 0.9/255 is below one grey level", *_card(rated, "card.json", tiny_model))
     (rated / "protocol.json").write_text(json.dumps(PROTOCOL | {"pairs": "x"}))
     refuses("protocol.json: pairs='x' should be like 75", *_card(rated, "card.json", tiny_model))
 

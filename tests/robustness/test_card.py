@@ -18,7 +18,7 @@ from birqa.attacks.subjects import Subject
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.robustness import card as cards_module
-from birqa.robustness.leaderboard import read_card, write_page
+from birqa.robustness.leaderboard import comparable, read_card, write_page
 from birqa.robustness.protocol import Protocol, load_protocol
 from birqa.robustness.subset import stratified
 
@@ -98,7 +98,56 @@ def test_ir_score_is_that_of_the_base_on_the_scale_of_ratings(rated, protocol, t
     )
     card = make_card(steady, "greys", rated, protocol, tmp_path / "kept.jsonl", base)
     assert 0 < card["attacks"][0]["ir_score"] <= 1
-    assert card["base"] == {"name": "brightness", "version": "1"}
+    assert card["base"] == {"name": "brightness", "version": "1", "differentiated": "plain"}
+
+
+def test_the_base_is_attacked_through_the_same_form_of_the_gradient(rated, protocol, tmp_path):
+    misled = Subject(
+        "brightness",
+        "1",
+        _brightness,
+        {"plain": _brightness, "bare plain": lambda dist, ref: -_brightness(dist, ref)},
+    )
+    card = make_card(misled, "greys", rated, protocol, tmp_path / "kept.jsonl", misled, "bare plain")
+    assert card["attacks"][0]["ir_score"] == pytest.approx(0)
+    assert card["base"]["differentiated"] == "bare plain"
+    bare = _subject(_brightness)
+    card = make_card(misled, "greys", rated, protocol, tmp_path / "kept.jsonl", bare, "bare plain")
+    assert card["base"]["differentiated"] == "plain"
+
+
+def test_a_metric_without_gradients_has_a_card(rated, protocol, tmp_path):
+    scored = Subject("brightness", "1", _brightness)
+    plan = replace(protocol, attacks=(create_attack("square", queries=5),))
+    card = make_card(scored, "greys", rated, plan, tmp_path / "kept.jsonl", scored)
+    assert card["threat_model"]["differentiated"] == "nothing"
+    assert card["sanity"]["zero_gradients"] == {}
+    assert not any("gradients mislead" in warning for warning in card["warnings"])
+
+
+def test_other_pictures_of_the_same_names_are_other_data(rated, protocol, tmp_path):
+    first, again = (
+        make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl") for _ in range(2)
+    )
+    assert comparable([first, again]) == [[first, again]]
+    Image.fromarray(np.full((40, 48, 3), 77, np.uint8)).save(rated[0].dist)
+    other = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl")
+    assert len(comparable([first, other])) == 2
+
+
+def test_a_page_replaces_no_pictures_but_those_of_its_forerunner(rated, protocol, tmp_path):
+    card = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl")
+    mine = tmp_path / "page-1.png"
+    mine.write_bytes(b"precious")
+    with pytest.raises(ValueError, match=r"page-1\.png is there already and of no earlier page"):
+        write_page([card], tmp_path / "page.md")
+    assert mine.read_bytes() == b"precious"
+    assert not (tmp_path / "page.md").exists()
+    other = tmp_path / "other-2.png"
+    other.write_bytes(b"precious")
+    write_page([card], tmp_path / "other.md")
+    write_page([card], tmp_path / "other.md")
+    assert other.read_bytes() == b"precious"
 
 
 def test_scores_outside_the_range_are_reported(rated, protocol, tmp_path):

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import birqa.training.checkpoint
@@ -27,10 +28,10 @@ def loss_of(model, drawn):
     return missed, {"largest": float(drawn.max())}
 
 
-def descent(out, schedule=SCHEDULE, draw=draw, loss=loss_of, same=None):
+def descent(out, schedule=SCHEDULE, draw=draw, loss=loss_of, same=None, defaults=None):
     torch.manual_seed(schedule.seed)
     model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 1))
-    return Descent(model, schedule, draw, loss, out, same or {"data": [1, 2]})
+    return Descent(model, schedule, draw, loss, out, same or {"data": [1, 2]}, defaults)
 
 
 def assert_same_bits(first, second):
@@ -218,3 +219,19 @@ def test_an_error_while_drawing_is_raised(tmp_path):
     with pytest.raises(ValueError, match="this picture is gone"):
         descent(tmp_path, draw=broken).run()
     assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(tmp_path):
+    descent(tmp_path, same={"training": {"old": 1, "new": 7}}).run(until=2)
+    tensors = load_file(tmp_path / "checkpoint.safetensors")
+    with safe_open(tmp_path / "checkpoint.safetensors", "pt") as file:
+        meta = file.metadata()
+    old = json.loads(meta["configuration"])
+    del old["training"]["new"], old["seed"]
+    save_file(
+        tensors, tmp_path / "checkpoint.safetensors", metadata=meta | {"configuration": json.dumps(old)}
+    )
+    before = {"training": {"new": 7}}
+    assert descent(tmp_path, same={"training": {"old": 1, "new": 7}}, defaults=before).step == 2
+    with pytest.raises(ValueError, match="written with another configuration"):
+        descent(tmp_path, same={"training": {"old": 1, "new": 8}}, defaults=before)

@@ -1,6 +1,7 @@
 """Recipes in parts, and cards: what a file may change, and what is refused."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,10 @@ def test_what_is_written_to_a_card_is_read_back(write, defaults):
         ({"network": {"widths": "wide"}}, "network.widths='wide' should be like"),
         ({"network": {"widths": ["wide", 24]}}, r"network.widths=\['wide', 24\] should be numbers"),
         ({"network": {"widths": [24]}}, r"widths=\(24,\) should be none or at least two numbers"),
+        ({"network": {"widths": [16.5, 32]}}, r"widths=\(16.5, 32\) should be none or at least two numbers"),
+        ({"network": {"widths": [True, 8]}}, r"network.widths=\[True, 8\] should be numbers"),
+        ({"network": {"noise": [math.nan]}}, r"network.noise=\[nan\] should be numbers"),
+        ({"training": {"batch": True}}, "training.batch=True should be like 32"),
         ({"training": {"crop": 0}}, "crop=0 should be at least 1"),
         ({"schedule": {"steps": 0}}, "steps=0 should be at least 1"),
         ({"schedule": {"checkpoint_every": 0}}, "checkpoint_every=0 should be at least 1"),
@@ -106,3 +111,19 @@ def test_a_card_is_any_object(write):
 def test_settings_that_cannot_train_are_refused(write, defaults, content, message):
     with pytest.raises(ValueError, match=message):
         read_parts(write(content), defaults)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"widths": [-1, 16]}, r"two widths or more, not \(-1, 16\)"),
+        ({"widths": [0, 16]}, r"two widths or more, not \(0, 16\)"),
+        ({"widths": [16.5, 32]}, r"two widths or more, not \(16.5, 32\)"),
+        ({"fold": 0}, "a fold of at least 1, not 0"),
+        ({"sigma": [0.2, 0.1]}, r"sigma=\(0.2, 0.1\) should be the lower and the upper end"),
+        ({"sigma": [0, math.inf]}, r"network.sigma=\[0, inf\] should be numbers"),
+    ],
+)
+def test_a_denoiser_that_cannot_be_built_is_refused(write, network, message):
+    with pytest.raises(ValueError, match=message):
+        read_parts(write({"network": network}), DenoiserRecipe())

@@ -16,6 +16,7 @@ from scipy.stats import pearsonr, spearmanr
 
 import birqa.training.fit
 from birqa.files import replacing
+from birqa.images import load_image
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
 from birqa.registry import find_model
@@ -155,6 +156,21 @@ def test_the_best_is_not_sought_among_weights_validated_on_other_pairs(pairs, tm
         trainer(other, tmp_path)
     trainer(pairs, tmp_path / "last", replace(CONFIG, keep="last")).run(until=2)
     assert trainer(other, tmp_path / "last", replace(CONFIG, keep="last")).step == 2
+
+
+@pytest.mark.parametrize("size", [(40, 47), (40, 56), (20, 20)])
+def test_validation_pairs_that_cannot_be_scored_are_told_before_the_training(pairs, tmp_path, size):
+    held_out = next(pair for pair in pairs if pair.split == "validation")
+    ref = load_image(held_out.ref)
+    other = replace(held_out, dist=tmp_path / "other.png")
+    if size == (20, 20):
+        other = replace(other, ref=tmp_path / "ref.png")
+        Image.fromarray(ref[:20, :20]).save(other.ref)
+    Image.fromarray(np.resize(ref, (*size, 3))).save(other.dist)
+    told = "each side must be at least 32" if size == (20, 20) else "differ in size or depth"
+    with pytest.raises(ValueError, match=told):
+        trainer([*pairs, other], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_validation_comes_when_it_is_due_whenever_checkpoints_do(pairs, tmp_path):

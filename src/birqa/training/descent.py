@@ -74,8 +74,9 @@ def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> Non
 
 class Descent(Generic[Drawn]):
     """`draw(step)` makes what step's loss is of, a pure function of the step, in a thread of its own;
-    `loss(model, drawn)` gives the loss and figures for the log. `same` must not change when a run goes on; what a checkpoint lacks of it, since it is older than a
-    setting, was as in `defaults`."""
+    `loss(model, drawn)` gives the loss and figures for the log. `same` must not change when a run goes on;
+    what a checkpoint lacks of it, since it is older than a setting, was as in `defaults`.
+    """
 
     def __init__(
         self,
