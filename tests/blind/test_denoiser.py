@@ -44,11 +44,17 @@ def test_from_the_start_the_last_layer_learns():
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"widths": (8,)}, {"fold": 0}, {"sigma": (0.2, 0.1)}, {"sigma": (-0.1, 0.1)}, {"sigma": (0.1,)}],
+    ("settings", "message"),
+    [
+        ({"widths": (8,)}, "a denoiser needs two widths or more"),
+        ({"fold": 0}, "a denoiser needs two widths or more"),
+        ({"sigma": (0.2, 0.1)}, "should be the lower and the upper end"),
+        ({"sigma": (-0.1, 0.1)}, "should be the lower and the upper end"),
+        ({"sigma": (0.1,)}, "should be the lower and the upper end"),
+    ],
 )
-def test_configurations_that_cannot_be_are_refused(settings):
-    with pytest.raises(ValueError, match="a denoiser needs two widths or more"):
+def test_configurations_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         DenoiserConfig(**settings)
 
 
