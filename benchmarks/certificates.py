@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--sigma", type=float, nargs="+", default=[0.12, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="for the smoothed score of whole pictures")
     parser.add_argument("--samples", type=int, default=1000, help="for certificates")
-    parser.add_argument("--pictures", type=int, default=24, help="how many are certified")
+    parser.add_argument("--pictures", type=int, default=12, help="how many are certified")
     parser.add_argument("--crop", type=int, default=224, help="middle of those that are certified")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, required=True)
