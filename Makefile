@@ -139,6 +139,9 @@ everything: benchmarks/results/seeds.json benchmarks/results/same-database.json
 	$(MAKE) certificates
 
 CARDS := benchmarks/results/robustness
+# What their pages call the pictures.
+CALLED_kadid-test := KADID-10k distortions on held-out photographs
+CALLED_tid2013 := TID2013 made again
 # The strong attacks on the first set, those of a minute on the second.
 PROTOCOL = recipes/robustness$(if $(filter tid2013,$*),-quick).json
 
@@ -146,11 +149,11 @@ PROTOCOL = recipes/robustness$(if $(filter tid2013,$*),-quick).json
 $(CARDS)/%-birqa.kadid.json: $(SETS)/%/meta.csv $(SETS)/kadid-train/meta.csv $(WEIGHTS) $(wildcard recipes/robustness*.json) | $(DEV)/ready
 	mkdir -p $(CARDS) runs
 	$(DEV)/bin/birqa robustness birqa.kadid --data $< --protocol $(PROTOCOL) \
-		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
+		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --cache runs/robustness-$*.jsonl -o $@
 
 $(CARDS)/%-birqa.kadid-aat.json: $(CARDS)/%-birqa.kadid.json
 	$(DEV)/bin/birqa robustness birqa.kadid-aat --base birqa.kadid --data $(SETS)/$*/meta.csv --protocol $(PROTOCOL) \
-		--train-pairs $(SETS)/kadid-train/meta.csv --cache runs/robustness-$*.jsonl -o $@
+		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --cache runs/robustness-$*.jsonl -o $@
 
 robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.json)
 	$(DEV)/bin/birqa leaderboard $(CARDS) -o docs/robustness.md
@@ -164,14 +167,14 @@ PURIFIED := kadid $(patsubst %,kadid+%,flip rotate resize crop jpeg blur denoise
 $(STUDIES)/purified-%.json: $(SETS)/kadid-test/meta.csv $(WEIGHTS) recipes/robustness-purifiers.json | $(DEV)/ready
 	mkdir -p $(STUDIES) runs
 	$(DEV)/bin/birqa robustness birqa.$(subst +, --purify ,$*) --data $< --protocol recipes/robustness-purifiers.json \
-		--cache runs/purified.jsonl -o $@
+		--name "$(CALLED_kadid-test)" --cache runs/purified.jsonl -o $@
 
 purified: $(PURIFIED:%=$(STUDIES)/purified-%.json)
 	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
 # Hours on two cores, or a GPU: every defence on every metric, alike.
 defences: $(SETS)/train.csv | $(DEV)/ready
-	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --runs runs/defences \
+	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --name "$(CALLED_kadid-test)" --runs runs/defences \
 		--protocol recipes/robustness-defences.json --recipes recipes/defences --cards $(STUDIES) \
 		--out benchmarks/results/defences.json
 	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The legs of birqa.kadid-aat: anchored adversarial training, each from what the one before it has left, which is
-# of the fourth and fifth the mean of the weights before and after it. The last lands in runs/birqa.kadid-aat/model.
+# from the fourth on the mean of the weights before and after it. The last lands in runs/birqa.kadid-aat/model.
 #
 #   recipes/harden.sh PYTHON DATA START VERSION [options of birqa train]
 #
@@ -17,7 +17,7 @@ for leg in 1 2 3 4 5 6; do
         tar -czf "$KEEP/birqa.kadid-aat-$leg.tar.gz" -C $run model curves.csv bound.png
     fi
     left=$run/model
-    if [ $leg = 4 ] || [ $leg = 5 ]; then
+    if [ $leg -ge 4 ]; then
         left=runs/birqa.kadid-aat-$leg-mean/model
         "$python" recipes/average.py "$start" $run/model $left --name birqa.kadid-aat --version "$version" --card $card
     fi
