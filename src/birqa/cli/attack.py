@@ -76,10 +76,10 @@ def command(
     chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
     limit = _number(budget)
     check_budgets([limit])
-    if not (255 * limit).is_integer() and round(255 * limit, 6) % 1:
+    levels = 255 * limit
+    if abs(levels - round(levels)) > 1e-6:
         print(
-            f"birqa: 8-bit pictures move by whole grey levels, so within {budget} by {int(255 * limit)} at "
-            "most.",
+            f"birqa: 8-bit pictures move by whole grey levels, so within {budget} by {int(levels)} at most.",
             file=sys.stderr,
         )
     pairs, unmatched = pair_inputs(ref, dist)

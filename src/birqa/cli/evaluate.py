@@ -77,7 +77,8 @@ def command(
 
     require_scipy()
     levels = options.parse_background(background)
-    tables = [Path(spec.removeprefix("-").removeprefix("csv:")) for spec in peer or [] if "csv:" in spec[:5]]
+    specs = [spec.removeprefix("-") for spec in peer or []]
+    tables = [Path(spec.removeprefix("csv:")) for spec in specs if spec.startswith("csv:")]
     options.check_output(scores_file, [meta, *tables])
     options.check_output(cache, [meta, scores_file, *tables])
     choices = is_judgement_table(meta)
