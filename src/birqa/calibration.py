@@ -38,6 +38,8 @@ class PredictionInterval:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "PredictionInterval":
+        if len(record["radius"]) != len(record["edges"]) + 1:
+            raise ValueError("the interval should have a radius for each bin of the score")
         return cls(
             float(record["coverage"]),
             tuple(map(float, record["edges"])),
@@ -75,11 +77,12 @@ def calibrate(
         raise ValueError("calibration needs at least two references: half of them check what the others say.")
     chosen = np.random.default_rng(seed).permutation(names)[: len(names) // 2]
     fitted = np.isin(np.asarray(refs), chosen)
-    edges = tuple(np.quantile(scores[fitted], np.arange(1, bins) / bins).tolist())
+    # Where many scores are equal, so are some edges, which would leave bins empty.
+    edges = tuple(np.unique(np.quantile(scores[fitted], np.arange(1, bins) / bins)).tolist())
     place = np.searchsorted(edges, scores, side="right")
     errors = np.abs(scores - ratings)
     radius = []
-    for index in range(bins):
+    for index in range(len(edges) + 1):
         inside = np.sort(errors[fitted & (place == index)])
         # The rank that makes the promise exact for exchangeable pairs.
         rank = int(np.ceil((len(inside) + 1) * coverage))

@@ -1,8 +1,9 @@
 """Writing files so that nothing half-written is ever left behind."""
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -41,6 +42,18 @@ def relative_path(file: Path, folder: Path) -> str:
         return Path(os.path.relpath(real, os.path.realpath(folder))).as_posix()
     except ValueError:
         return real.as_posix()
+
+
+def same_content(files: Iterable[Path]) -> dict[Path, Path]:
+    """Each file -> the first one that holds the same bytes; what does not exist stands for itself."""
+    first: dict[str, Path] = {}
+
+    def earliest(file: Path) -> Path:
+        if not file.is_file():
+            return file
+        return first.setdefault(hashlib.sha256(file.read_bytes()).hexdigest(), file)
+
+    return {file: earliest(file) for file in dict.fromkeys(files)}
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

@@ -10,6 +10,7 @@ explain.onnx          full reference only: as network.onnx, with every part of t
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,9 +76,16 @@ class Model:
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """The weights as float32, whatever the precision they are stored in."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        return {name: value.astype(np.float32) for name, value in load(self.read(WEIGHTS_FILE)).items()}
+        try:
+            stored = load(self.read(WEIGHTS_FILE))
+        except SafetensorError as error:
+            raise ModelError(
+                f"{self.folder / WEIGHTS_FILE} is damaged ({error}); fetch or train the model again."
+            ) from None
+        return {name: value.astype(np.float32) for name, value in stored.items()}
 
     @property
     def digest(self) -> str:
@@ -103,7 +111,7 @@ def load_model(folder: Path) -> Model:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model folder: it has no model.json.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); fetch or train the model again.") from None
     if not isinstance(record, dict):
         raise ModelError(f"{path} is damaged (it is not a JSON object); fetch or train the model again.")
@@ -115,6 +123,7 @@ def load_model(folder: Path) -> Model:
             f"{path} was written for another release of birqa; install the release that made it."
         )
     try:
+        _check_record(record)
         return Model(
             folder=folder,
             name=record["name"],
@@ -128,6 +137,19 @@ def load_model(folder: Path) -> Model:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{path} is incomplete ({error}); fetch or train the model again.") from None
+
+
+def _check_record(record: dict[str, Any]) -> None:
+    """Raises ValueError or KeyError for a field that is not what its users take it to be."""
+    digests, score = record["sha256"], record["self_test"]
+    if not all(isinstance(record[name], str) for name in ("name", "version")):
+        raise ValueError("name and version should be text")
+    if not isinstance(digests, dict) or not all(isinstance(one, str) for one in digests.values()):
+        raise ValueError("sha256 should give the digest of each file")
+    if WEIGHTS_FILE not in digests:
+        raise ValueError(f"sha256 lacks {WEIGHTS_FILE}")
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        raise ValueError("self_test should be a score")
 
 
 def self_test_pair() -> tuple[np.ndarray, np.ndarray]:

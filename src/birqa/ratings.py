@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 SPLITS = ("train", "val", "test")
+_RATED = ("ref", "dist", "image", "mos", "std", "split", "type", "level", "weight")
+COLUMNS = frozenset((*_RATED, "left", "right", "prefers_right"))
+"""Of the tables that are read here."""
 
 
 @dataclass(frozen=True)
@@ -185,9 +188,9 @@ def rescaled(pairs: Sequence[RatedPair], worst: float, best: float) -> list[Rate
     return [replace(pair, mos=(pair.mos - worst) / scale, std=abs(pair.std / scale)) for pair in pairs]
 
 
-def check_unit_range(rated: Sequence[RatedPair | RatedPicture]) -> None:
-    """Raises ValueError for ratings outside 0..1, the scale of scores."""
-    outside = [one.mos for one in rated if not 0 <= one.mos <= 1]
+def check_unit_range(rated: Sequence[RatedPair | RatedPicture], spare: float = 0.0) -> None:
+    """Raises ValueError for ratings outside 0..1, the scale of scores, by more than `spare`."""
+    outside = [one.mos for one in rated if not -spare <= one.mos <= 1 + spare]
     if outside:
         raise ValueError(
             f"{len(outside)} ratings are outside 0..1, for example {outside[0]:g}: rescale them, 1 is best "
@@ -240,14 +243,26 @@ def _split(path: Path, line: int, text: str | None) -> str:
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Header, and number and cells by column of each row; columns that a short row lacks are None.
+    """Header, and number and cells by column of each row. Columns of ours may be written in any case of
+    letters.
 
-    Raises ValueError for a file that is not UTF-8 text or no CSV.
+    Raises ValueError for a file that is not UTF-8 text or no CSV, a column that is there twice, and a row
+    that has not one cell for each column.
     """
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
-        return list(reader.fieldnames or []), list(enumerate(reader, start=2))
+        names = [name.strip() for name in reader.fieldnames or []]
+        header = [name.casefold() if name.casefold() in COLUMNS else name for name in names]
+        reader.fieldnames = header
+        rows = [(reader.line_num, row) for row in reader]
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
     except csv.Error as error:
         raise ValueError(f'{path} is no readable CSV ({error}): is a quote (") never closed?') from None
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path}: the column {twice[0]!r} is there twice: name each once.")
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
+    return header, rows

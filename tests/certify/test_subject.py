@@ -40,7 +40,7 @@ class Blind:
 
 @pytest.fixture
 def blind(monkeypatch):
-    """`create_metric` gives a no-reference metric, `load_denoiser` a denoiser that makes all grey. Some
+    """`create_any` gives a no-reference metric, `load_denoiser` a denoiser that makes all grey. Some
     metrics are fitted to noisy pictures."""
     asked = []
     fitted = {
@@ -65,7 +65,7 @@ def blind(monkeypatch):
         return Denoiser(name)
 
     monkeypatch.setattr("birqa.certify.subject.load_denoiser", load)
-    monkeypatch.setattr("birqa.metric.create_metric", create)
+    monkeypatch.setattr("birqa.metric.create_any", create)
     return asked
 
 

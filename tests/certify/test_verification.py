@@ -54,7 +54,7 @@ def test_moved_draws_are_refused(make, subject, picture):
 
 def test_few_moved_draws_are_found_as_often_as_stated(make, subject, picture):
     certificate = make(100)
-    share = Redrawn(30, 100, 0.0).noticed
+    share = Redrawn(30, 100, 0.0, 0.0).noticed
     scores = certificate.scores.copy()
     scores[: int(np.ceil(share * 100))] += 0.01
     found = 0
@@ -88,6 +88,8 @@ def test_an_interval_that_stands_with_some_draws_made_up(make):
     assert withstanding(certificate, 0) == (claim.low, claim.high)
     assert withstanding(certificate, 3) == (ordered[claim.lower_rank - 4], ordered[claim.upper_rank + 2])
     assert withstanding(certificate, 200) == certificate.limits
+    assert withstanding(certificate, 0, 0.01) == pytest.approx((claim.low - 0.01, claim.high + 0.01))
+    assert withstanding(certificate, 0, 1000) == certificate.limits
     # Whatever a forger makes of three draws, honest ones have their ends within.
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -99,9 +101,9 @@ def test_an_interval_that_stands_with_some_draws_made_up(make):
 
 
 def test_how_many_may_be_made_up_unnoticed():
-    assert Redrawn(50, 200, 0.0).unnoticed == 11
-    assert Redrawn(200, 200, 0.0).unnoticed == 0
-    assert Redrawn(2, 3, 0.0).unnoticed == 1
+    assert Redrawn(50, 200, 0.0, 0.0).unnoticed == 11
+    assert Redrawn(200, 200, 0.0, 0.0).unnoticed == 0
+    assert Redrawn(2, 3, 0.0, 0.0).unnoticed == 1
 
 
 def test_another_maker_is_named(make, subject, picture):

@@ -25,6 +25,8 @@ def test_all_that_is_claimed_and_all_that_is_not(make, subject, picture):
         assert word in lines["does not cover"]
     assert "a larger picture that this one was reduced from" in lines["does not cover"]
     assert "beware" not in lines
+    one_sided = dict(describe(make(400, request=Request(0.1, 0.9, two_sided=False))))
+    assert one_sided["does not cover"].endswith("the chance of 0.1 that these draws mislead, for each end")
     sure = dict(describe(make(400, request=Request(0.001, 0.99999999999))))
     assert "confidence 0.99999999999 for" in sure["interval"]
     behind = make(

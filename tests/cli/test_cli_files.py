@@ -198,3 +198,21 @@ def test_a_reader_that_leaves_is_no_verdict(pair):
     complaint = run.stderr.read().decode()
     assert run.wait() == 141
     assert complaint == ""
+
+
+def test_a_picture_too_large_for_the_engine_is_one_sentence(refuses, pair, tmp_path, monkeypatch):
+    from birqa.engines import onnx
+
+    def exhausted(*_):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(onnx.OnnxEngine, "pyramid", exhausted)
+    refuses(
+        "likely for want of memory (std::bad_alloc): score a smaller one",
+        "map",
+        *pair,
+        "-o",
+        tmp_path / "m.png",
+    )
+    monkeypatch.setattr(onnx.OnnxEngine, "explain", exhausted)
+    refuses("does not fit into the free memory", "map", *pair, "-o", tmp_path / "m.png")

@@ -169,3 +169,10 @@ def test_tables_without_a_rating_or_with_a_broken_one_are_refused(tables, peer, 
     tables[0].write_text("ref,mos\nref.png,1\n")
     with pytest.raises(ValueError, match="columns ref, dist and mos"):
         label_by_committee(tables, tmp_path / "out.csv", peers=[peer], weight=0.5)
+
+
+def test_labels_for_training_stay_on_the_scale(tables, peer, tmp_path, monkeypatch):
+    monkeypatch.setattr("birqa.data.committee.fit_logistic", lambda *_: lambda scores: 0 * scores - 2)
+    rows = read(label_by_committee(tables, tmp_path / "train.csv", peers=[peer], weight=0.5, workers=1))
+    assert {float(row["mos"]) for row in rows if row["split"] == "train"} == {0}
+    assert next(float(row["mos"]) for row in rows if row["split"] == "val") == pytest.approx(0.48)

@@ -72,6 +72,24 @@ def test_a_reference_that_is_held_out_is_not_added_for_training(tables, tmp_path
     assert not (tmp_path / "joined.csv").exists()
 
 
+def test_a_copy_of_a_reference_that_is_held_out_is_not_added_for_training(tables, tmp_path):
+    for folder, name in (("a", "r3.png"), ("b", "r9.png")):
+        (tmp_path / folder / name).write_bytes(b"the same photograph")
+    with pytest.raises(ValueError, match=r"is in the splits val and train"):
+        join_tables(*tables, tmp_path / "joined.csv", mos_range=(2, 7), share=0.5)
+    (tmp_path / "b" / "r9.png").write_bytes(b"another photograph")
+    join_tables(*tables, tmp_path / "joined.csv", mos_range=(2, 7), share=0.5)
+
+
+def test_a_table_that_was_joined_before_gives_the_next_its_share_too(tables, tmp_path):
+    once = join_tables(*tables, tmp_path / "once.csv", mos_range=(2, 7), share=0.7)
+    third = write(tmp_path / "c" / "meta.csv", ["r5.png,d5.png,.5,8,1,", "r6.png,d6.png,.5,8,1,"])
+    rows = read_rated_pairs(join_tables(once, third, tmp_path / "twice.csv", share=0.4))
+    sampler = BatchSampler([row for row in rows if row.split == "train"], 1, 1, 32, seed=0)
+    added = [group[0].ref.name in ("r5.png", "r6.png") for group in sampler.groups]
+    assert sampler.chances[added].sum() == pytest.approx(0.4)
+
+
 def test_a_pair_that_both_tables_have_is_refused(tables, tmp_path):
     added = write(tmp_path / "b" / "meta.csv", ["../a/r1.png,../a/d1.png,.7,8,1,train"])
     with pytest.raises(ValueError, match=r"d1\.png more than once"):

@@ -105,6 +105,10 @@ def test_a_matlab_file_without_its_variable_or_damaged_is_named(live):
     savemat(root / "dmos.mat", {"dmos": dmos})
     with pytest.raises(ValueError, match=r"dmos\.mat lacks the variable orgs"):
         read_data_set("live", root)
+    for damaged in (b"", bytes(512)):
+        (root / "dmos.mat").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"dmos\.mat cannot be read"):
+            read_data_set("live", root)
     (root / "dmos.mat").write_bytes(b"not MATLAB at all" * 20)
     with pytest.raises(ValueError, match=r"dmos\.mat cannot be read"):
         read_data_set("live", root)

@@ -1,6 +1,8 @@
 """The data sets that are made from the distortions: files, labels, seeds and error messages."""
 
 import csv
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from birqa.data.distortions import KADID10K, LEVELS
 from birqa.data.distortions._pixels import from_uint8, to_uint8
 from birqa.data.distortions.varied import FAMILIES
 from birqa.data.synthesis import (
+    _Job,
+    _record_sources,
     build_combined,
     build_kadid,
     build_tid2013,
@@ -318,6 +322,23 @@ def test_a_truncated_photograph_is_named_and_may_be_mended(tmp_path, photographs
     photographs[0].write_bytes(whole)
     build_kadid(photographs[:1], out, ratings_csv=ratings, workers=1)
     assert len(_meta(out)) == 125
+
+
+def test_pictures_of_another_database_or_crop_are_not_kept(tmp_path, photographs):
+    job = _Job(photographs[0], tmp_path, "kadid10k", (), "png", 0)
+    _record_sources([job])
+    (tmp_path / "ref").mkdir()
+    (tmp_path / "ref" / "photoa.png").touch()
+    _record_sources([job])
+    for other in (replace(job, database="tid2013"), replace(job, crop=(0, 0, 8, 8))):
+        with pytest.raises(ValueError, match=r"holds pictures made from photoa\.png for kadid10k"):
+            _record_sources([other])
+    # A record from before these were told.
+    record = json.loads((tmp_path / "sources.json").read_text())
+    for made_of in record.values():
+        del made_of["database"], made_of["crop"]
+    (tmp_path / "sources.json").write_text(json.dumps(record))
+    _record_sources([job])
 
 
 def test_pictures_of_another_photograph_or_seed_are_not_kept(tmp_path, photographs):

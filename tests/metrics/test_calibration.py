@@ -87,7 +87,7 @@ def test_what_cannot_be_calibrated_is_refused(change, message):
 
 def test_the_command_takes_a_folder_and_no_name(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "meta.csv").write_text("ref,dist,mos\nr.png,d.png,0.5\n")
+    (tmp_path / "meta.csv").write_text("ref,dist,mos\nr.png,d.png,0.5\nr.png,e.png,1.03\n")
     with pytest.raises(ValueError, match="there is no metric folder birqa: calibrate writes into one"):
         command(Path("birqa"), tmp_path / "meta.csv")
 
@@ -104,3 +104,11 @@ def test_a_model_keeps_its_interval_and_the_metric_offers_it(save_tiny, tmp_path
     (tmp_path / "broken/model.json").write_text(json.dumps(record | {"interval": {"coverage": 0.9}}))
     with pytest.raises(ValueError, match="incomplete"):
         load_model(tmp_path / "broken")
+
+
+def test_scores_that_many_pairs_share_leave_no_bin_empty():
+    scores, ratings, refs = world(3)
+    scores[::2] = 1
+    interval = calibrate(scores, ratings, refs, bins=5)
+    assert len(interval.radius) == len(interval.edges) + 1 < 5
+    assert 0.8 < interval.measured < 1

@@ -398,3 +398,14 @@ def test_damaged_files_are_refused(metric, engine, file, tmp_path):
     with pytest.raises(ModelError, match=f"{file} is not the file that model.json describes") as caught:
         birqa.create_metric(folder, engine=engine)
     assert "\n" not in str(caught.value)
+
+
+@each_name
+def test_the_callers_autocast_does_not_touch_the_score(name, place):
+    for grad in (False, True):
+        metric = birqa.create_metric(place(name), engine="torch", grad=grad)
+        picture = planes(GOOD).float() / 255
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = metric(picture)
+        assert mixed.dtype == torch.float32
+        assert torch.equal(mixed, metric(picture))

@@ -119,6 +119,39 @@ def test_a_record_that_lacks_a_field_names_it(folder, field):
     assert field in message
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"name": 3}, "name and version should be text"),
+        ({"version": None}, "name and version should be text"),
+        ({"self_test": "high"}, "self_test should be a score"),
+        ({"self_test": None}, "self_test should be a score"),
+        ({"sha256": []}, "sha256 should give the digest of each file"),
+        ({"sha256": {}}, "sha256 lacks weights.safetensors"),
+        (
+            {"interval": {"coverage": 0.9, "edges": [0.5], "radius": [0.1], "measured": 0.9, "data": ""}},
+            "a radius for each bin",
+        ),
+    ],
+)
+def test_a_record_with_a_field_of_another_kind_is_refused(folder, field, message):
+    edit(folder, **field)
+    assert message in refused(folder)
+
+
+def test_a_record_nested_without_end_is_found(folder):
+    (folder / "model.json").write_text("[" * 100_000)
+    assert "is damaged" in refused(folder)
+
+
+@pytest.mark.parametrize("data", [b"", b"no tensors at all"])
+def test_weights_that_are_none_are_found(folder, data):
+    replace_file(folder, "weights.safetensors", data)
+    for engine in ENGINES:
+        with pytest.raises(ModelError, match="is damaged"):
+            birqa.create_metric(folder, engine=engine)
+
+
 @pytest.mark.parametrize("config", [{"wings": 2}, {"widths": [8]}, {"widths": [9, 9]}])
 def test_a_configuration_that_cannot_be_is_refused(folder, config):
     record = json.loads((folder / "model.json").read_text())

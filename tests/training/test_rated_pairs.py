@@ -43,7 +43,7 @@ def test_a_rating_that_is_no_number_is_refused_with_its_line(table, rating, show
 
 
 def test_a_row_that_ends_before_its_rating_is_refused_with_its_line(table):
-    with pytest.raises(ValueError, match="line 2: mos=None is not a number"):
+    with pytest.raises(ValueError, match="line 2: it does not have one value for each column"):
         read_rated_pairs(table("ref,dist,mos\na,b\n"))
 
 
@@ -128,3 +128,17 @@ def test_a_weight_says_how_often_a_reference_is_drawn(table):
 def test_a_weight_that_is_not_above_0_is_refused_with_its_line(table, weight):
     with pytest.raises(ValueError, match=f"line 2: weight='{weight}'"):
         read_rated_pairs(table(f"ref,dist,mos,weight\na,b,1,{weight}\n"))
+
+
+def test_columns_of_ours_are_known_in_any_case_of_letters(table):
+    (pair,) = read_rated_pairs(table("Ref, DIST,MOS, Split \na,b,0.5,val\n"))
+    assert (pair.ref.name, pair.mos, pair.split) == ("a", 0.5, "val")
+
+
+def test_a_column_that_is_there_twice_or_a_row_that_is_cut_off_is_refused(table):
+    with pytest.raises(ValueError, match="the column 'mos' is there twice"):
+        read_rated_pairs(table("ref,dist,mos,MOS\na,b,0.5,0.7\n"))
+    with pytest.raises(ValueError, match="line 3: it does not have one value for each column"):
+        read_rated_pairs(table("ref,dist,mos,split\na,b,0.5,val\na,c,0.7\n"))
+    with pytest.raises(ValueError, match=r"line 4: mos='x' is not a number"):
+        read_rated_pairs(table("ref,dist,mos\na,b,0.5\n\na,c,x\n"))

@@ -28,6 +28,8 @@ class Redrawn:
     """All draws of the certificate."""
     difference: float
     """The largest, of a score and its redrawn one."""
+    allowed: float
+    """By how much they might have differed and passed."""
 
     @property
     def noticed(self) -> float:
@@ -40,16 +42,16 @@ class Redrawn:
         return min(self.n - self.count, math.floor(self.noticed * self.n))
 
 
-def withstanding(certificate: Certificate, made_up: int) -> Interval:
-    """The interval that would still hold if so many of the draws were made up: each end lies so many ranks
-    further out, or is the end of the range of scores."""
+def withstanding(certificate: Certificate, made_up: int, shifted: float = 0.0) -> Interval:
+    """The interval that would still hold if so many of the draws were made up and all others `shifted` by as
+    much: each end lies so many ranks and this further out, or is the end of the range of scores."""
     ordered = np.sort(certificate.scores.astype(np.float64))
     claim, (low, high) = certificate.claim, certificate.limits
     lower = 0 if claim.lower_rank is None else claim.lower_rank - made_up
     upper = len(ordered) + 1 if claim.upper_rank is None else claim.upper_rank + made_up
     return (
-        float(ordered[lower - 1]) if lower >= 1 else low,
-        float(ordered[upper - 1]) if upper <= len(ordered) else high,
+        max(low, float(ordered[lower - 1]) - shifted) if lower >= 1 else low,
+        min(high, float(ordered[upper - 1]) + shifted) if upper <= len(ordered) else high,
     )
 
 
@@ -122,7 +124,8 @@ def redraw(
         progress=progress,
     )
     gaps = np.abs(scores.astype(np.float64) - certificate.scores[chosen])
-    differing = int((gaps > rounding(scores, tolerance)).sum())
+    allowed = rounding(scores, tolerance)
+    differing = int((gaps > allowed).sum())
     if differing:
         worst = int(gaps.argmax())
         raise CertificateError(
@@ -130,7 +133,7 @@ def redraw(
             f"{certificate.scores[chosen[worst]]:.6g} in the certificate and scores {scores[worst]:.6g} here"
             f"{_other_makers(certificate, subject)}."
         )
-    return Redrawn(len(chosen), n, float(gaps.max()))
+    return Redrawn(len(chosen), n, float(gaps.max()), allowed)
 
 
 def _other_makers(certificate: Certificate, subject: Subject) -> str:

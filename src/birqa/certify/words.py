@@ -45,7 +45,7 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
             "of a larger picture that this one was reduced from, which may grow as it is reduced; the "
             "metric's score of the picture as it is, without noise; other "
             f"metrics{'; changes of the reference' if certificate.reference else ''}; the chance of "
-            f"{request.alpha:.3g} that these draws mislead",
+            f"{request.alpha:.3g} that these draws mislead{'' if request.two_sided else ', for each end'}",
         ),
     ]
     if not claim.is_bounded:

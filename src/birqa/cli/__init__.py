@@ -30,6 +30,7 @@ from birqa.cli import (
     train_denoiser,
     verify,
 )
+from birqa.engines.base import NotScoredError
 
 app = typer.Typer(
     name="birqa",
@@ -112,8 +113,11 @@ def run() -> None:
     except OSError as error:
         print(f"birqa: {_in_words(error)}", file=sys.stderr)
         sys.exit(2)
-    except (ValueError, ImportError, FloatingPointError) as error:
+    except (ValueError, ImportError, FloatingPointError, NotScoredError) as error:
         print(f"birqa: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError:
+        print("birqa: this does not fit into the free memory: give a smaller picture.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -33,14 +33,15 @@ def command(
     from birqa.files import replacing
     from birqa.metric import create_full_reference
     from birqa.pairing import Pair
-    from birqa.ratings import check_unit_range, read_rated_pairs, rescaled
+    from birqa.ratings import check_unit_range, read_rated_pairs, rescaled, split_unit
 
     if not identity_mos > 0:
         raise typer.BadParameter(f"--identity-mos {identity_mos:g} should be above 0")
     rated = read_rated_pairs(data)
     if mos_range is not None:
         rated = rescaled(rated, *mos_range)
-    check_unit_range(rated)
+    # As in training, whose scores end where these are cut off below.
+    check_unit_range(rated, spare=0.5)
     if label_spread and not all(np.isfinite(pair.std) for pair in rated):
         raise ValueError(f"{data}: --label-spread needs a number in the column std of every row.")
     if not model.is_dir():
@@ -61,7 +62,7 @@ def command(
     interval = calibrate(
         np.array(scores),
         np.clip(ratings / identity_mos, 0, 1),
-        [str(pair.ref) for pair in rated],
+        [split_unit(pair) for pair in rated],
         coverage=coverage,
         data=f"{data.parent.name}/{data.name}, {len(rated)} pairs",
     )

@@ -89,9 +89,14 @@ def command(
                 )
             record["redrawn"] = redrawn.count
             checked += _after_redrawing(subject.metric.sha256 is not None, redrawn)
-            if redrawn.unnoticed:
-                ends = verification.withstanding(certificate, redrawn.unnoticed)
-                checked.append(f"with fewer made up than that the score lies in {interval_in_words(*ends)}")
+            ends = verification.withstanding(certificate, redrawn.unnoticed, redrawn.allowed)
+            worst = (
+                "with fewer made up than that and the others" if redrawn.unnoticed else "with draws that are"
+            )
+            checked.append(
+                f"{worst} off by {redrawn.allowed:.1g}, which would have passed, the score lies in "
+                f"{interval_in_words(*ends)}"
+            )
             record["unchecked"] = [
                 *([] if subject.metric.sha256 else [f"whether {subject.metric} is still the same code"]),
                 "whether the maker tried several seeds, numbers of draws, radii or pictures and kept what "

@@ -11,8 +11,7 @@ follows Lin, Hosu and Saupe, "DeepFL-IQA: weak supervision for deep IQA feature 
 """
 
 import csv
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from math import isnan
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 
 from birqa.evaluation.logistic import fit_logistic
 from birqa.evaluation.scoring import Progress, score_all_by_peers
-from birqa.files import relative_path, replacing
+from birqa.files import relative_path, replacing, same_content
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, check_repeats, read_rated_pairs
 
@@ -57,7 +56,7 @@ def label_by_committee(
     out.parent.mkdir(parents=True, exist_ok=True)
     kept = out.with_name(f"{out.name}.scores.jsonl")
     scores = score_all_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers, progress)
-    one_path = _same_content([row.ref for row in rows])
+    one_path = same_content([row.ref for row in rows])
     ratings = np.array([rows[index].mos for index in rated], np.float64)
     curves = [fit_logistic(scores[rated, column], ratings) for column in range(len(peers))]
     opinion = np.mean([curve(scores[:, column]) for column, curve in enumerate(curves)], axis=0)
@@ -71,6 +70,9 @@ def label_by_committee(
                 share = weight if row.split == "train" else 0.0
                 label = (1 - share) * row.mos + share * committee
                 human = f"{row.mos:.6f}"
+            if row.split == "train":
+                # Curves and dissent may end beyond the scale, which training takes no rating from.
+                label = min(max(label, 0.0), 1.0)
             paths = [relative_path(path, out.parent) for path in (one_path[row.ref], row.dist)]
             writer.writerow(
                 [*paths, f"{label:.6f}", human, f"{committee:.6f}", row.type, row.level, row.split]
@@ -103,12 +105,3 @@ class _Dissent:
         where, difference = np.array([*cells, (self.flawless, 0.0)]).T
         nearness = np.exp(-0.5 * ((where - opinion) / self.NEARNESS) ** 2) + 1e-9
         return float(np.average(difference, weights=nearness))
-
-
-def _same_content(paths: Iterable[Path]) -> dict[Path, Path]:
-    """Each path -> the first path whose file holds the same bytes."""
-    first: dict[str, Path] = {}
-    return {
-        path: first.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
-        for path in dict.fromkeys(paths)
-    }

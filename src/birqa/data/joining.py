@@ -1,6 +1,7 @@
 """One training table from two that were rated on different scales."""
 
 import csv
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from birqa.data.distortions import KADID10K, LEVELS, TID2013
 from birqa.data.synthesis import read_cells
-from birqa.files import relative_path, replacing
+from birqa.files import relative_path, replacing, same_content
 from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled
 
 COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
@@ -73,14 +74,19 @@ def join_tables(
     `mos_range` gives the ratings of `added` that are 0 and 1 on the scale of `table`; what falls below 0
     becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range,
     ratings far off the scale, a pair that both tables have, where no row of `table` is for training, or where
-    a reference of its other splits would be trained on.
+    a reference of its other splits, or a copy of one, would be trained on.
     """
     worst, best = mos_range
     if not 0 < share < 1:
         raise ValueError(f"share={share:g} should be between 0 and 1.")
     rows, new = read_rated_pairs(table), rescaled(read_rated_pairs(added), worst, best)
-    references = len({row.ref for row in rows if row.split == "train"})
-    if not references:
+    # What one reference is drawn in proportion to: see `BatchSampler`.
+    weights: dict[Path, list[float]] = {}
+    for row in rows:
+        if row.split == "train":
+            weights.setdefault(row.ref, []).append(row.weight)
+    drawn = sum(statistics.mean(some) for some in weights.values())
+    if not weights:
         raise ValueError(f"{table}: no row has the split train, so there is nothing to join.")
     for path, some in ((table, rows), (added, new)):
         # A little beyond 1 is a picture that people like better than the mean of undistorted ones.
@@ -90,9 +96,11 @@ def join_tables(
                 f"{path}: {len(outside)} ratings are off the scale 0..1, for example {outside[0]:g}: say "
                 "what 0 and 1 are on the added table's own scale (--mos-range)."
             )
-    weight = share / (1 - share) * references / len({row.ref for row in new})
+    weight = share / (1 - share) * drawn / len({row.ref for row in new})
     joined = [*rows, *(replace(row, split="train", weight=weight, mos=max(0.0, row.mos)) for row in new)]
-    check_leakage(joined)
+    # Sets that are made from the same photographs hold copies of them.
+    one_path = same_content(row.ref for row in joined)
+    check_leakage([replace(row, ref=one_path[row.ref]) for row in joined])
     check_repeats(joined, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:

@@ -351,13 +351,23 @@ def _record_sources(jobs: Sequence[_Job]) -> None:
     path = jobs[0].out / "sources.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for job in jobs:
-        made_of = {"sha256": hashlib.sha256(job.source.read_bytes()).hexdigest(), "seed": job.seed}
+        made_of = {
+            "sha256": hashlib.sha256(job.source.read_bytes()).hexdigest(),
+            "seed": job.seed,
+            "database": job.database,
+            "crop": job.crop and list(job.crop),
+        }
         reference = _reference(job)
         kept = [reference, *(job.out / "dist" / picture.file for picture in job.pictures)]
-        before = record.get(reference.name, made_of)
+        # Records from before database and crop were told lack them.
+        before = made_of | record.get(reference.name, {})
         if before != made_of and any(file.exists() for file in kept):
-            same = before["sha256"] == made_of["sha256"]
-            what = f"seed {before['seed']}" if same else f"another {job.source.name}"
+            if before["sha256"] != made_of["sha256"]:
+                what = f"another {job.source.name}"
+            elif before["seed"] != made_of["seed"]:
+                what = f"seed {before['seed']}"
+            else:
+                what = f"{job.source.name} for {before['database']}"
             raise ValueError(
                 f"{job.out} holds pictures made from {what}: choose another folder, or delete this one"
             )

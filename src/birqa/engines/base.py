@@ -5,6 +5,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 
+class NotScoredError(RuntimeError):
+    """The engine gave up on a picture, likely for want of memory; the message is one sentence."""
+
+
 class Parts(NamedTuple):
     """The parts of one pair's score, as float32 arrays. L levels from fine to coarse."""
 

@@ -14,7 +14,7 @@ import numpy as np
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
-from birqa.engines.base import Parts
+from birqa.engines.base import NotScoredError, Parts
 from birqa.images import to_float
 from birqa.model import Model, ModelError
 from birqa.pyramid import HALO, MAPS
@@ -59,7 +59,7 @@ class OnnxEngine:
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
             height, width = dist.shape[:2]
-            raise RuntimeError(
+            raise NotScoredError(
                 f"ONNX Runtime could not score a {width}x{height} picture, likely for want of memory "
                 f"({str(error).splitlines()[0][:120]}): score a smaller one."
             ) from None

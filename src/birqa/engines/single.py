@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from birqa.engines.base import NotScoredError
 from birqa.images import to_float
 from birqa.model import Model, check_self_test
 from birqa.registry import must_be_tested
@@ -42,7 +43,7 @@ class _Onnx:
             (result,) = self.session.run(None, {"pictures": pad_to(pictures, self.model.config.multiple)})
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
-            raise RuntimeError(
+            raise NotScoredError(
                 f"ONNX Runtime could not run {self.model.name} on {len(pictures)} x {width}x{height}, likely "
                 f"for want of memory ({str(error).splitlines()[0][:120]}): give fewer or smaller ones."
             ) from None

@@ -14,20 +14,21 @@ from birqa.features.maps import LbpMode
 from birqa.images import to_float
 from birqa.model import Model, ModelError
 from birqa.network.birqa import BiRQA
+from birqa.network.precision import full_precision
 
 
 def load_module(model: Model, device: str = "cpu", lbp: LbpMode | None = None) -> BiRQA:
     """The model as a frozen `BiRQA` module in evaluation mode; `lbp` other than its own is for attacks."""
     module = BiRQA(replace(model.config, lbp=lbp) if lbp else model.config)
     _load_weights(module.network, model)
-    return module.eval().requires_grad_(False).to(device)
+    return module.eval().requires_grad_(False).to(device, torch.float32)
 
 
 def load_single(model: Model, device: str = "cpu") -> Blind | Denoiser:
     """A no-reference metric or denoiser as a frozen module in evaluation mode."""
     module = Blind(model.config) if model.kind == "no-reference" else Denoiser(model.config)
     _load_weights(module, model)
-    return module.eval().requires_grad_(False).to(device)
+    return module.eval().requires_grad_(False).to(device, torch.float32)
 
 
 def run_single(module: Blind | Denoiser, pictures: Tensor) -> Tensor:
@@ -35,7 +36,8 @@ def run_single(module: Blind | Denoiser, pictures: Tensor) -> Tensor:
     repeated to whole cells."""
     height, width = pictures.shape[-2:]
     down, right = (-side % module.config.multiple for side in (height, width))
-    result: Tensor = module(F.pad(pictures, [0, right, 0, down], mode="replicate"))
+    with full_precision(pictures.device):
+        result: Tensor = module(F.pad(pictures, [0, right, 0, down], mode="replicate"))
     return result if result.ndim == 1 else result[..., :height, :width]
 
 

@@ -3,8 +3,6 @@
 Source: "BiRQA: Bidirectional Robust Quality Assessment for Images" (Gushchin, Antsiferova, Vatolin, 2026).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,6 +16,7 @@ from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
 from birqa.network.head import LevelHead
 from birqa.network.pooling import Coverage
+from birqa.network.precision import full_precision
 from birqa.network.scgb import SCGB
 from birqa.pyramid import CHANNELS, HALO
 
@@ -157,18 +156,6 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     height, width = image.shape[-2:]
     below, right = -height % multiple, -width % multiple
     return F.pad(image, (HALO, HALO + right, HALO, HALO + below), mode="replicate")
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """float32 throughout, also under the caller's autocast and on GPUs that would round to TF32.
-
-    Local variances are small differences of large numbers: ten bits of mantissa would destroy them.
-    """
-    cudnn = torch.backends.cudnn
-    flags = cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)
-    with torch.autocast(device.type, enabled=False), flags:
-        yield
 
 
 class BiRQA(nn.Module):

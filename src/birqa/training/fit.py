@@ -225,7 +225,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.forward.train()
-        target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(max=1)
+        target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(0, 1)
         clean = Posed(self._tensor(batch.dist), self._tensor(batch.ref), target, self._tensor(batch.anchor))
         posed = pose(self.config, self.model, batch, self.step, clean)
         outputs = self._whole(self.forward(posed.dist, posed.ref, levels=True).float())
@@ -340,7 +340,8 @@ def _check_pairs(config: TrainingConfig, train: list[RatedPair], validation: lis
     if not train:
         raise ValueError("there are no training pairs: give some rows the split train, or none at all.")
     lowest, highest = (end(pair.mos for pair in train) / config.identity_mos for end in (min, max))
-    if not 0 <= lowest < 1 or highest > 1.5:
+    # A little beyond either end lie scores of sets whose scale is open.
+    if not -0.5 <= lowest < 1 or highest > 1.5:
         raise ValueError(
             "the ratings must run from 0 to about identity_mos, the rating of an undistorted picture "
             f"({config.identity_mos:g} in this recipe): rescale them (--mos-range), or set it."

@@ -12,7 +12,8 @@ def read_matrices(path: Path, *names: str) -> list[np.ndarray]:
 
     try:
         variables: dict[str, Any] = scipy.io.loadmat(path)
-    except (ValueError, TypeError, NotImplementedError, OSError, EOFError) as error:
+    # Of damaged files it raises what it happens to stumble over.
+    except Exception as error:
         raise ValueError(f"{path} cannot be read as a MATLAB file ({error}).") from None
     missing = [name for name in names if name not in variables]
     if missing:

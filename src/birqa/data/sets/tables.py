@@ -5,6 +5,7 @@ import io
 import math
 import re
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
@@ -36,6 +37,9 @@ class Files:
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for folder, _, names in walk(root):
             for name in names:
+                # Archives made on a Mac hold a ._shadow of every file.
+                if name.startswith("._"):
+                    continue
                 self._by_name[name.casefold()].append(Path(folder, name))
         for paths in self._by_name.values():
             paths.sort(key=lambda path: (len(path.parts), path))
@@ -100,7 +104,10 @@ def read_sheet(path: Path, sheet: str, needed: Collection[str]) -> Rows:
     try:
         with zipfile.ZipFile(path) as book:
             rows = _cells(book, sheet)
-    except (zipfile.BadZipFile, ElementTree.ParseError, LookupError, ValueError, StopIteration):
+    except (
+        *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, LookupError, ValueError, StopIteration),
+        *(RuntimeError, NotImplementedError),
+    ):
         raise ValueError(f"{path} is not a readable .xlsx file with the sheet {sheet}.") from None
     start = next((index for index, row in enumerate(rows) if set(needed) <= set(row)), None)
     if start is None:
