@@ -176,3 +176,16 @@ def test_labels_for_training_stay_on_the_scale(tables, peer, tmp_path, monkeypat
     rows = read(label_by_committee(tables, tmp_path / "train.csv", peers=[peer], weight=0.5, workers=1))
     assert {float(row["mos"]) for row in rows if row["split"] == "train"} == {0}
     assert next(float(row["mos"]) for row in rows if row["split"] == "val") == pytest.approx(0.48)
+
+
+def test_deviations_and_weights_are_kept(tables, peer, tmp_path):
+    lines = tables[0].read_text().splitlines()
+    with_more = [
+        f"{lines[0]},std,weight",
+        *(f"{line},0.{index},3" for index, line in enumerate(lines[1:], 1)),
+    ]
+    tables[0].write_text("\n".join(with_more) + "\n")
+    out = label_by_committee(tables, tmp_path / "train.csv", peers=[peer], weight=0.5, workers=1)
+    rated = [row for row in read_rated_pairs(out) if row.type == "11"]
+    assert [row.std for row in rated] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    assert {row.weight for row in rated} == {3}

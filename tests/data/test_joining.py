@@ -90,6 +90,14 @@ def test_a_table_that_was_joined_before_gives_the_next_its_share_too(tables, tmp
     assert sampler.chances[added].sum() == pytest.approx(0.4)
 
 
+def test_deviations_are_kept_on_the_scale_of_the_ratings(tables, tmp_path):
+    header = "ref,dist,mos,type,level,split,std"
+    first = write(tmp_path / "a" / "meta.csv", ["r1.png,d1.png,.5,1,1,train,0.1"], header)
+    second = write(tmp_path / "b" / "meta.csv", ["r9.png,d9.png,6,8,1,test,0.5"], header)
+    rows = read_rated_pairs(join_tables(first, second, tmp_path / "j.csv", mos_range=(2, 7), share=0.5))
+    assert [row.std for row in rows] == pytest.approx([0.1, 0.1])
+
+
 def test_a_pair_that_both_tables_have_is_refused(tables, tmp_path):
     added = write(tmp_path / "b" / "meta.csv", ["../a/r1.png,../a/d1.png,.7,8,1,train"])
     with pytest.raises(ValueError, match=r"d1\.png more than once"):

@@ -234,3 +234,14 @@ def test_a_fingerprint_changes_with_what_decides_the_scores(table, tmp_path, sav
 def test_a_program_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ValueError, match="there is no program no-such-tool: check its name and PATH"):
         load_peer("command:no-such-tool {dist}")
+
+
+def test_a_program_that_was_made_again_is_another_peer(tmp_path):
+    tool = tmp_path / "tool.sh"
+    tool.write_text("#!/bin/sh\necho .25\n")
+    tool.chmod(0o755)
+    for spec in (f"command:{tool} {{dist}}", f"command:sh {tool} {{dist}}"):
+        before = fingerprint(spec)
+        assert fingerprint(spec) == before
+        tool.write_text(f"#!/bin/sh\necho .75 # {spec}\n")
+        assert fingerprint(spec) != before

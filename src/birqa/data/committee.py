@@ -24,7 +24,7 @@ from birqa.files import relative_path, replacing, same_content
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair, check_repeats, read_rated_pairs
 
-COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split")
+COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split", "std", "weight")
 
 
 def label_by_committee(
@@ -74,9 +74,9 @@ def label_by_committee(
                 # Curves and dissent may end beyond the scale, which training takes no rating from.
                 label = min(max(label, 0.0), 1.0)
             paths = [relative_path(path, out.parent) for path in (one_path[row.ref], row.dist)]
-            writer.writerow(
-                [*paths, f"{label:.6f}", human, f"{committee:.6f}", row.type, row.level, row.split]
-            )
+            labels = (f"{label:.6f}", human, f"{committee:.6f}")
+            spread = "" if isnan(row.std) else f"{row.std:.8g}"
+            writer.writerow([*paths, *labels, row.type, row.level, row.split, spread, f"{row.weight:g}"])
     kept.unlink(missing_ok=True)
     return out
 

@@ -1,6 +1,7 @@
 """One training table from two that were rated on different scales."""
 
 import csv
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from birqa.data.synthesis import read_cells
 from birqa.files import relative_path, replacing, same_content
 from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled
 
-COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "weight")
+COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "std", "weight")
 
 # Type of TID2013 and type of KADID-10k that are the same distortion with the same parameter.
 SAME_DISTORTIONS = {8: 1, 10: 10, 1: 11}
@@ -112,4 +113,5 @@ def join_tables(
 
 def _row(pair: RatedPair, out: Path) -> Sequence[str]:
     ref, dist = (relative_path(path, out.parent) for path in (pair.ref, pair.dist))
-    return ref, dist, f"{pair.mos:.6f}", pair.type, pair.level, pair.split, f"{pair.weight:g}"
+    std = "" if math.isnan(pair.std) else f"{pair.std:.8g}"
+    return ref, dist, f"{pair.mos:.6f}", pair.type, pair.level, pair.split, std, f"{pair.weight:g}"

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from birqa.files import file_state
 from birqa.images import to_float
 from birqa.pairing import Pair
 from birqa.ratings import read_table
@@ -86,7 +87,7 @@ def fingerprint(spec: str) -> str:
     """All that decides the scores of a peer beside the pictures, as far as it is known.
 
     The weights of a metric of ours, the version of a package, the content of a table or of a callable's
-    module; of a command no more than its line. Raises what `load_peer` raises.
+    module, size and time of the files that a command's line names. Raises what `load_peer` raises.
     """
     kind, colon, rest = spec.removeprefix("-").partition(":")
     if not colon:
@@ -94,7 +95,8 @@ def fingerprint(spec: str) -> str:
 
         return f"{spec} {find_model(kind).digest}"
     if kind == "command":
-        return spec
+        words = [shutil.which(word) or word for word in shlex.split(rest)]
+        return " ".join([spec, *(str(file_state(Path(word))) for word in words if Path(word).is_file())])
     if kind == "csv":
         return f"{spec} {hashlib.sha256(Path(rest).read_bytes()).hexdigest()}"
     if kind == "python":
