@@ -332,6 +332,13 @@ def test_pipal_reads_elo_from_one_table_a_reference(pipal):
     assert (second.mos, second.type, second.level) == (0.25, "6", "13")
 
 
+def test_what_was_unpacked_twice_or_on_a_mac_is_read_once(pipal):
+    text(pipal / "again" / "Train_Label" / "A0001.txt", "A0001_00_00.bmp,1520.5\n")
+    (pipal / "__MACOSX" / "Train_Label").mkdir(parents=True)
+    (pipal / "__MACOSX" / "Train_Label" / "._A0001.txt").write_bytes(b"\x00\x05\x16\x07\xff")
+    assert len(read_data_set("pipal", pipal)) == 2
+
+
 def test_pipal_keeps_the_published_parts_where_the_validation_labels_are_there(pipal):
     pictures(pipal, "Val_Ref/A0000.bmp", "Val_Dist/A0000_10_00.bmp")
     text(pipal / "Val_Label" / "A0000.txt", "A0000_10_00.bmp,1400\n")

@@ -59,13 +59,15 @@ class Files:
         return None
 
     def inside(self, folder: str, suffix: str) -> list[Path]:
-        """The files of every folder with this name, by name."""
-        return sorted(
+        """The files of the folder with this name, by name; of several the one in the fewest folders counts."""
+        found = [
             path
             for paths in self._by_name.values()
             for path in paths
             if path.parent.name.casefold() == folder.casefold() and path.suffix.lower() == suffix
-        )
+        ]
+        nearest = min((path.parent for path in found), key=lambda one: (len(one.parts), one), default=None)
+        return sorted(path for path in found if path.parent == nearest)
 
 
 def read_text(path: Path) -> str:
