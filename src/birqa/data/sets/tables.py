@@ -59,7 +59,7 @@ class Files:
         return None
 
     def inside(self, folder: str, suffix: str) -> list[Path]:
-        """The files of the folder with this name, by name; of several the one in the fewest folders counts."""
+        """The files of the folder with this name, by name; of several the nearest to the root counts."""
         found = [
             path
             for paths in self._by_name.values()
