@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever left behind."""
+"""Files: written so that nothing half-written is ever left behind, found, told apart, and named in tables."""
 
 import hashlib
 import json

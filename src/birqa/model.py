@@ -10,7 +10,6 @@ explain.onnx          full reference only: as network.onnx, with every part of t
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +21,7 @@ import numpy as np
 from birqa.blind.config import BlindConfig, DenoiserConfig
 from birqa.calibration import PredictionInterval
 from birqa.network.config import BiRQAConfig
+from birqa.ranges import is_number
 
 FORMAT = 2
 WEIGHTS_FILE = "weights.safetensors"
@@ -148,7 +148,7 @@ def _check_record(record: dict[str, Any]) -> None:
         raise ValueError("sha256 should give the digest of each file")
     if WEIGHTS_FILE not in digests:
         raise ValueError(f"sha256 lacks {WEIGHTS_FILE}")
-    if not isinstance(score, int | float) or not math.isfinite(score):
+    if not is_number(score):
         raise ValueError("self_test should be a score")
 
 

@@ -15,6 +15,15 @@ KINDS: dict[Any, tuple[Any, str]] = {
 }
 
 
+def is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: object) -> bool:
+    """Finite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+
+
 def require_kinds(settings: object, of: str = "") -> None:
     """Raises ValueError for the first field that is no number, truth or text where one is declared.
 

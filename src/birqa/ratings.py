@@ -76,7 +76,7 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
         )
     pairs = []
     for line, row in rows:
-        if None in row or not row["ref"] or not row["dist"]:
+        if not row["ref"] or not row["dist"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         mos = _number(row["mos"])
         if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
@@ -107,6 +107,11 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
     return pairs
 
 
+def std_text(std: float) -> str:
+    """A deviation as tables hold it: empty where there is none."""
+    return "" if math.isnan(std) else f"{std:.8g}"
+
+
 def check_repeats(pairs: Iterable[RatedPair], table: Path) -> None:
     """Raises ValueError, which names the `table`, where the same ref and dist are there twice."""
     seen = set()
@@ -133,7 +138,7 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
         )
     pictures = []
     for line, row in rows:
-        if None in row or not row["image"]:
+        if not row["image"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         mos = _number(row["mos"])
         if not math.isfinite(mos):
@@ -214,7 +219,7 @@ def read_judgements(path: Path) -> list[Judgement]:
         raise ValueError(f"{path}: missing columns: {', '.join(sorted(missing))}.")
     judgements = []
     for line, row in rows:
-        if None in row or not (row["ref"] and row["left"] and row["right"]):
+        if not (row["ref"] and row["left"] and row["right"]):
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
         share = _number(row["prefers_right"])
         if not 0 <= share <= 1:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from birqa.pyramid import MINIMUM_SIDE
+from birqa.ranges import is_whole
 
 SCALES = 4
 COLOUR_SCALE = 2
@@ -46,10 +47,6 @@ class _Stored:
         )
 
 
-def _are_counts(values: tuple[Any, ...]) -> bool:
-    return all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in values)
-
-
 @dataclass(frozen=True)
 class BlindConfig(_Stored):
     """The no-reference metric; all of it is ours."""
@@ -68,7 +65,7 @@ class BlindConfig(_Stored):
     """Views of rated pictures that the kernel regression remembers; 0 before it is fitted."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) == 1 or not _are_counts(self.widths):
+        if len(self.widths) == 1 or not all(is_whole(width, 1) for width in self.widths):
             raise ValueError(f"widths={self.widths} should be none or at least two numbers of channels.")
         if not all(0 < sigma < math.inf for sigma in self.noise):
             raise ValueError(f"noise={self.noise} should be deviations above 0, or none.")
@@ -111,7 +108,7 @@ class DenoiserConfig(_Stored):
     """Deviations of the noise it was trained for, of samples in [0, 1]; it is not told which it meets."""
 
     def __post_init__(self) -> None:
-        if len(self.widths) < 2 or not _are_counts(self.widths) or not _are_counts((self.fold,)):
+        if len(self.widths) < 2 or not all(is_whole(one, 1) for one in (*self.widths, self.fold)):
             raise ValueError(
                 f"a denoiser needs two widths or more, not {self.widths}, and a fold of at least 1, not "
                 f"{self.fold}, in whole numbers."

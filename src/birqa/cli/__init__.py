@@ -30,7 +30,6 @@ from birqa.cli import (
     train_denoiser,
     verify,
 )
-from birqa.engines.base import NotScoredError
 
 app = typer.Typer(
     name="birqa",
@@ -113,7 +112,7 @@ def run() -> None:
     except OSError as error:
         print(f"birqa: {_in_words(error)}", file=sys.stderr)
         sys.exit(2)
-    except (ValueError, ImportError, FloatingPointError, NotScoredError) as error:
+    except (ValueError, ImportError, FloatingPointError) as error:
         print(f"birqa: {error}", file=sys.stderr)
         sys.exit(2)
     except MemoryError:
@@ -121,10 +120,20 @@ def run() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception:
+    except Exception as error:
+        if _is_told_by_an_engine(error):
+            print(f"birqa: {error}", file=sys.stderr)
+            sys.exit(2)
         # Not 1, which says that a score is below --fail-under.
         traceback.print_exc()
         sys.exit(2)
+
+
+def _is_told_by_an_engine(error: Exception) -> bool:
+    # Imported only now: it brings NumPy, which help and mistaken options need not wait for.
+    from birqa.engines.base import NotScoredError
+
+    return isinstance(error, NotScoredError)
 
 
 def _reader_left(ended: SystemExit) -> bool:

@@ -127,10 +127,11 @@ def command(
         output = output or earlier
         shorter_side = shorter_side or start.picture.shorter_side
 
-    def load(path: Path) -> "tuple[np.ndarray, np.ndarray]":
-        """As it is, and reduced."""
+    def load(path: Path) -> "tuple[np.ndarray, list[int] | None]":
+        """The picture, reduced where that is asked for, and the width and height it then had before."""
         whole = load_image(path, background=levels)
-        return whole, reduce_to(whole, shorter_side)
+        pixels = reduce_to(whole, shorter_side)
+        return pixels, None if whole.shape == pixels.shape else [whole.shape[1], whole.shape[0]]
 
     request = start.request if start else Request()
     request = replace(
@@ -149,7 +150,7 @@ def command(
             drawn if seed is None else seed,
         )
 
-    reference = None if ref is None else load(ref)[1]
+    reference = None if ref is None else load(ref)[0]
     how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
     if start:
         subject = subject_of(start, metric, denoiser, reference, **how)
@@ -171,7 +172,7 @@ def command(
     failed = False
     for photo, target in zip(photos, targets, strict=True):
         try:
-            whole, pixels = load(photo)
+            pixels, full = load(photo)
             if start:
                 # Draws that somebody made up would be kept, under a fresh sha256.
                 redraw(start, subject, pixels, memory=max_memory * 2**20)
@@ -195,7 +196,6 @@ def command(
             rows.append({"picture": str(photo), "error": message})
             print(f"birqa: {message}", file=sys.stderr)
             continue
-        full = None if whole.shape == pixels.shape else [whole.shape[1], whole.shape[0]]
         rows.append(
             {
                 "picture": str(photo),

@@ -192,7 +192,7 @@ def _read_manifest(path: Path) -> dict[str, str]:
     if not {"file", "split"} <= set(header):
         raise ValueError(f"{path}: the columns file and split are needed.")
     for line, row in rows:
-        if not row["file"] or row["split"] is None:
+        if not row["file"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
     return {row["file"]: row["split"] for _, row in rows}
 

@@ -22,7 +22,7 @@ from birqa.evaluation.logistic import fit_logistic
 from birqa.evaluation.scoring import Progress, score_all_by_peers
 from birqa.files import relative_path, replacing, same_content
 from birqa.pairing import Pair
-from birqa.ratings import RatedPair, check_repeats, read_rated_pairs
+from birqa.ratings import RatedPair, check_repeats, read_rated_pairs, std_text
 
 COLUMNS = ("ref", "dist", "mos", "human", "committee", "type", "level", "split", "std", "weight")
 
@@ -75,8 +75,8 @@ def label_by_committee(
                 label = min(max(label, 0.0), 1.0)
             paths = [relative_path(path, out.parent) for path in (one_path[row.ref], row.dist)]
             labels = (f"{label:.6f}", human, f"{committee:.6f}")
-            spread = "" if isnan(row.std) else f"{row.std:.8g}"
-            writer.writerow([*paths, *labels, row.type, row.level, row.split, spread, f"{row.weight:g}"])
+            rest = (row.type, row.level, row.split, std_text(row.std), f"{row.weight:g}")
+            writer.writerow([*paths, *labels, *rest])
     kept.unlink(missing_ok=True)
     return out
 

@@ -1,7 +1,6 @@
 """One training table from two that were rated on different scales."""
 
 import csv
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import numpy as np
 from birqa.data.distortions import KADID10K, LEVELS, TID2013
 from birqa.data.synthesis import read_cells
 from birqa.files import relative_path, replacing, same_content
-from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled
+from birqa.ratings import RatedPair, check_leakage, check_repeats, read_rated_pairs, rescaled, std_text
 
 COLUMNS = ("ref", "dist", "mos", "type", "level", "split", "std", "weight")
 
@@ -113,5 +112,5 @@ def join_tables(
 
 def _row(pair: RatedPair, out: Path) -> Sequence[str]:
     ref, dist = (relative_path(path, out.parent) for path in (pair.ref, pair.dist))
-    std = "" if math.isnan(pair.std) else f"{pair.std:.8g}"
-    return ref, dist, f"{pair.mos:.6f}", pair.type, pair.level, pair.split, std, f"{pair.weight:g}"
+    labels = (f"{pair.mos:.6f}", pair.type, pair.level, pair.split, std_text(pair.std), f"{pair.weight:g}")
+    return ref, dist, *labels

@@ -1,8 +1,9 @@
 """Every choice of the network, as one frozen record that is stored beside the weights."""
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
+
+from birqa.ranges import is_number, is_whole
 
 
 @dataclass(frozen=True)
@@ -47,21 +48,21 @@ class BiRQAConfig:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a list of numbers.")
         if len(self.widths) != len(self.blocks) or len(self.widths) < 2:
             raise ValueError("widths and blocks must name the same number of levels, at least 2.")
-        if not all(_is_whole(width, 8) and width % 8 == 0 for width in self.widths):
+        if not all(is_whole(width, 8) and width % 8 == 0 for width in self.widths):
             raise ValueError(f"widths={self.widths} must be multiples of 8.")
-        if not all(_is_whole(blocks, 0) for blocks in self.blocks):
+        if not all(is_whole(blocks, 0) for blocks in self.blocks):
             raise ValueError(f"blocks={self.blocks} must be whole numbers of at least 0.")
         for name in ("shrink", "patch", "squeeze", "head_width", "head_hidden"):
-            if not _is_whole(getattr(self, name), 1):
+            if not is_whole(getattr(self, name), 1):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number of at least 1.")
-        if len(self.gem_powers) != 2 or not all(_is_number(power) and power > 0 for power in self.gem_powers):
+        if len(self.gem_powers) != 2 or not all(is_number(power) and power > 0 for power in self.gem_powers):
             raise ValueError(f"gem_powers={self.gem_powers} must be two numbers above 0.")
         for name in ("reliability_bound", "lbp_temperature"):
-            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
+            if not (is_number(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a number above 0.")
         if self.lbp not in ("hard", "soft", "straight-through"):
             raise ValueError(f"lbp={self.lbp!r} must be hard, soft or straight-through.")
-        if not (_is_number(self.feature_floor) and 0 <= self.feature_floor < 1):
+        if not (is_number(self.feature_floor) and 0 <= self.feature_floor < 1):
             raise ValueError(f"feature_floor={self.feature_floor!r} should be at least 0 and below 1.")
         for name in ("csram", "scgb", "reliability_head"):
             if not isinstance(getattr(self, name), bool):
@@ -87,11 +88,3 @@ class BiRQAConfig:
             raise ValueError(f"the network configuration has unknown fields: {', '.join(unknown)}.")
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**values)
-
-
-def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf

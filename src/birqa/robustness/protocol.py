@@ -8,6 +8,7 @@ from typing import Any, Literal
 from birqa.attacks import Attack, create_attack
 from birqa.attacks.base import check_budgets
 from birqa.pyramid import MINIMUM_SIDE
+from birqa.ranges import is_number
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Protocol:
                 )
         if self.domain not in ("quantile", "neural"):
             raise ValueError(f"domain={self.domain!r} should be quantile or neural.")
+        if self.headline not in self.budgets:
+            raise ValueError(f"headline={self.headline:.4g} should be one of the budgets.")
         if min(self.budgets) < 1 / 255 and any(one.eight_bit for one in self.attacks):
             raise ValueError(
                 f"a budget of {255 * min(self.budgets):.4g}/255 is below one grey level, so pictures of "
                 'whole levels cannot move: raise it, or let the attacks say "eight_bit": false.'
             )
-        if self.headline not in self.budgets:
-            raise ValueError(f"headline={self.headline:.4g} should be one of the budgets.")
         for name in ("pairs", "seed", "train_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} should not be below 0.")
@@ -118,7 +119,7 @@ def _field(name: str, value: Any) -> Any:
 
 
 def _is_budget(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= 255
+    return is_number(value) and LEAST <= value <= 255
 
 
 def _names_attack(value: Any) -> bool:

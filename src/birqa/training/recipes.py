@@ -1,11 +1,11 @@
 """Recipes and cards: JSON files that say how weights are made and what they are for."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from birqa.ranges import is_number
 from birqa.training.descent import Schedule
 
 
@@ -43,7 +43,7 @@ def read_parts(path: Path | None, defaults: AnyRecipe, steps: int | None = None)
             if name not in names:
                 raise ValueError(f"{path}: {part} has no field {name!r}; it has {', '.join(sorted(names))}.")
             if isinstance(default, tuple) and isinstance(value, list):
-                if not all(_is_number(one) for one in value):
+                if not all(is_number(one) for one in value):
                     raise ValueError(f"{path}: {part}.{name}={value!r} should be numbers.")
                 values[name] = tuple(value)
             elif default is not None and (
@@ -54,10 +54,6 @@ def read_parts(path: Path | None, defaults: AnyRecipe, steps: int | None = None)
     if steps is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, steps=steps))
     return recipe
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_card(path: Path | None) -> dict[str, Any]:

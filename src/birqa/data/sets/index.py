@@ -2,11 +2,10 @@
 
 import csv
 from collections.abc import Sequence
-from math import isnan
 from pathlib import Path
 
 from birqa.files import relative_path, replacing
-from birqa.ratings import Judgement, RatedPicture, Record, check_leakage
+from birqa.ratings import Judgement, RatedPicture, Record, check_leakage, std_text
 
 
 def write_index(records: Sequence[Record], path: Path) -> None:
@@ -30,7 +29,7 @@ def _row(record: Record, folder: Path) -> dict[str, str]:
             "type": record.type,
             "split": record.split,
         }
-    rating = {"mos": f"{record.mos:.8g}", "std": "" if isnan(record.std) else f"{record.std:.8g}"}
+    rating = {"mos": f"{record.mos:.8g}", "std": std_text(record.std)}
     if isinstance(record, RatedPicture):
         return {"image": relative_path(record.image, folder), **rating, "split": record.split}
     return {

@@ -101,15 +101,19 @@ def read_lines(path: Path, columns: int, separator: str | None = None) -> list[t
     return lines
 
 
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, ElementTree.ParseError,
+    LookupError, ValueError, RuntimeError, StopIteration,
+)  # fmt: skip
+"""What reading a damaged .xlsx file may raise."""
+
+
 def read_sheet(path: Path, sheet: str, needed: Collection[str]) -> Rows:
     """The rows of one sheet of an .xlsx file below the first row that holds all the needed names."""
     try:
         with zipfile.ZipFile(path) as book:
             rows = _cells(book, sheet)
-    except (
-        *(zipfile.BadZipFile, zlib.error, ElementTree.ParseError, LookupError, ValueError, StopIteration),
-        *(RuntimeError, NotImplementedError),
-    ):
+    except _DAMAGED:
         raise ValueError(f"{path} is not a readable .xlsx file with the sheet {sheet}.") from None
     start = next((index for index, row in enumerate(rows) if set(needed) <= set(row)), None)
     if start is None:
