@@ -1,5 +1,7 @@
 """What every registered metric keeps to, on every engine."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,14 @@ def test_scoring_twice_gives_the_same_bits(metric, pair):
     assert first.tobytes() == second.tobytes()
     first, second = metric.explain(*pair), metric.explain(*pair)
     assert first.quality_map.tobytes() == second.quality_map.tobytes()
+
+
+@each
+def test_it_goes_to_another_process_and_comes_back(metric, pair):
+    there = pickle.loads(pickle.dumps(metric))
+    assert there.info == metric.info
+    assert there.settings == metric.settings
+    assert there(*pair) == metric(*pair)
 
 
 @each

@@ -1,5 +1,6 @@
 """What every no-reference metric keeps to, on every engine; a tiny untrained one is always among them."""
 
+import pickle
 import shutil
 import warnings
 
@@ -89,6 +90,14 @@ def test_scoring_twice_gives_the_same_bits_and_tells_pictures_apart(metric, phot
     assert ((first[:2] > 0) & (first[:2] < 1)).all()
     # The third is a made picture, which may be worse than any photograph.
     assert 0 <= first[2] < 1
+
+
+@each
+def test_it_goes_to_another_process_and_comes_back(metric, photographs):
+    there = pickle.loads(pickle.dumps(metric))
+    assert there.info == metric.info
+    assert there.settings == metric.settings
+    assert np.array_equal(there(photographs), metric(photographs))
 
 
 @each

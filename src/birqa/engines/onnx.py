@@ -33,6 +33,10 @@ class OnnxEngine:
         self.features = start_session(model, "features.onnx", {}, threads)
         self.network = start_session(model, "network.onnx", model.tensors, threads)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A session cannot be pickled, its makings can: so a metric can go to worker processes.
+        return type(self), (self.model, self.threads)
+
     @cached_property
     def explained(self) -> Any:
         """The network with every part as an output; made when first asked for."""

@@ -35,7 +35,12 @@ class _Onnx:
         from birqa.engines.onnx import start_session
 
         self.model = model
+        self.threads = threads
         self.session = start_session(model, "network.onnx", model.tensors, threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As in OnnxEngine: the session cannot be pickled.
+        return type(self), (self.model, self.threads)
 
     def run(self, pictures: Planes) -> Planes:
         height, width = pictures.shape[2:]
