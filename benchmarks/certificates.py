@@ -54,7 +54,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        return json.dumps([*_identity(self.method), self.sigma, self.image, self.crop, self.count])
+        return json.dumps([*identity(self.method), self.sigma, self.image, self.crop, self.count])
 
 
 @cache
@@ -63,7 +63,7 @@ def _subject(method: tuple[str, str]) -> Subject:
 
 
 @cache
-def _identity(method: tuple[str, str]) -> tuple[str, str]:
+def identity(method: tuple[str, str]) -> tuple[str, str]:
     subject = _subject(method)
     return str(subject.metric.sha256)[:12], str(subject.denoiser.sha256)[:12] if subject.denoiser else ""
 
@@ -219,7 +219,7 @@ def main() -> None:
     clean = np.array([results[task][0] for task in tasks("MS", 0, test, 0, 1)])
     record: dict[str, Any] = {
         "command": "python benchmarks/certificates.py " + " ".join(sys.argv[1:]),
-        "weights": {name: _identity(method) for name, method in methods.items()},
+        "weights": {name: identity(method) for name, method in methods.items()},
         "test_pictures": len(test),
         "draws": options.draws,
         "certified_pictures": len(some),

@@ -127,6 +127,15 @@ def test_the_inner_attack_goes_where_it_is_told(pairs, direction, sign):
     assert (sign * moved[_metric(clean.dist, clean.ref) < 0.99] > 0).all()
 
 
+def test_inward_pushes_good_pictures_down_and_bad_ones_up(pairs):
+    clean, posed = _posed(pairs, "R", direction="inward", steps=6)
+    moved = _metric(posed.dist, clean.ref) - _metric(clean.dist, clean.ref)
+    good = clean.target > 0.5
+    assert 0 < good.sum() < len(good)
+    assert (moved[good] < 0).all()
+    assert (moved[~good] > 0).all()
+
+
 def test_labels_never_fall_below_zero():
     noise = torch.rand((1, 3, 16, 16), generator=torch.Generator().manual_seed(0))
     assert lowered_labels(noise, 1 - noise, torch.tensor([0.1])).tolist() == [0.0]

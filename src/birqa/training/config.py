@@ -26,8 +26,9 @@ class Defence:
     size; a full one at once teaches a network to score all pictures alike (ours)."""
     steps: int = 10
     step: float = 1 / 255
-    direction: Literal["random", "up", "down"] = "random"
-    """Where the inner attack pushes scores; random draws it for each picture (ours)."""
+    direction: Literal["random", "inward", "up", "down"] = "random"
+    """Where the inner attack pushes scores. random draws it for each picture. inward is towards the middle of
+    the scale, as attacks go that confuse ranks; nothing is spent on making good pictures better (ours)."""
     anchors: int = 5
     """Clean pictures in a batch of "AAT" and "AT-anchors"."""
     band: float = 0.5
@@ -49,8 +50,8 @@ class Defence:
         require_kinds(self, of)
         if self.kind not in ("none", "R", "AT", "AT-anchors", "AAT"):
             raise ValueError(f"defence kind={self.kind!r} should be none, R, AT, AT-anchors or AAT.")
-        if self.direction not in ("random", "up", "down"):
-            raise ValueError(f"defence direction={self.direction!r} should be random, up or down.")
+        if self.direction not in ("random", "inward", "up", "down"):
+            raise ValueError(f"defence direction={self.direction!r} should be random, inward, up or down.")
         require_at_least(2, self, "anchors", of=of)
         require_at_least(1, self, "steps", "top", of=of)
         require_at_least(0, self, "ramp", "base_weight", "hinge_weight", "attacked_weight", of=of)

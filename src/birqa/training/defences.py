@@ -36,7 +36,7 @@ def pose(config: TrainingConfig, model: nn.Module, batch: Batch, step: int, pose
     defence = config.defence
     if defence.kind == "none":
         return posed
-    sign = torch.from_numpy(_signs(config, step)[batch.places]).to(posed.dist)
+    sign = _signs(config, step, batch, posed.target)
     attacked = _attack(config, model, posed, sign, step)
     if defence.kind == "R":
         return Posed(attacked, posed.ref, posed.target, posed.anchor)
@@ -85,9 +85,12 @@ def budget_share(config: TrainingConfig, step: int) -> float:
     return share * (1 - lower)
 
 
-def _signs(config: TrainingConfig, step: int) -> np.ndarray:
-    """(batch,): where each picture of the whole batch is pushed."""
+def _signs(config: TrainingConfig, step: int, batch: Batch, target: Tensor) -> Tensor:
+    """(N,), 1 or -1: where each picture of the share is pushed."""
     direction = config.defence.direction
-    if direction != "random":
-        return np.full(config.batch, 1.0 if direction == "up" else -1.0)
-    return np.random.default_rng([config.seed, step, 1]).choice([-1.0, 1.0], config.batch)
+    if direction == "inward":
+        return torch.where(target > 0.5, -1.0, 1.0)
+    if direction == "random":
+        drawn = np.random.default_rng([config.seed, step, 1]).choice([-1.0, 1.0], config.batch)
+        return torch.from_numpy(drawn[batch.places]).to(target)
+    return torch.full_like(target, 1.0 if direction == "up" else -1.0)
