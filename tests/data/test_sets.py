@@ -720,6 +720,15 @@ def test_the_index_of_judgements_and_of_pictures_has_their_columns(bapps, tmp_pa
     assert (tmp_path / "pictures.csv").read_text() == "image,mos,std,split\nx.png,0.5,,train\n"
 
 
+def test_the_index_keeps_weights_where_they_differ(tmp_path):
+    rows = ["a.png,a1.png,0.5,2.5", "b.png,b1.png,0.25,"]
+    (tmp_path / "in.csv").write_text("\n".join(["ref,dist,mos,weight", *rows]))
+    write_index(read_rated_pairs(tmp_path / "in.csv"), tmp_path / "out.csv")
+    assert [pair.weight for pair in read_rated_pairs(tmp_path / "out.csv")] == [2.5, 1.0]
+    write_index(read_rated_pairs(tmp_path / "in.csv")[1:], tmp_path / "one.csv")
+    assert "weight" not in (tmp_path / "one.csv").read_text()
+
+
 def test_the_list_shows_every_set_and_which_are_there(tid, tmp_path_factory, capsys):
     root = tmp_path_factory.mktemp("sets")
     tid.rename(root / "tid2013")

@@ -5,14 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from birqa.files import relative_path, replacing
-from birqa.ratings import Judgement, RatedPicture, Record, check_leakage, std_text
+from birqa.ratings import Judgement, RatedPair, RatedPicture, Record, check_leakage, std_text
 
 
 def write_index(records: Sequence[Record], path: Path) -> None:
-    """ref,dist,mos,std,type,level,split, or image,mos,std,split for pictures without reference, or
-    ref,left,right,prefers_right,type,split for judgements. Raises ValueError where splits share pictures."""
+    """ref,dist,mos,std,type,level,split and, where they differ, weight; or image,mos,std,split for pictures
+    without reference; or ref,left,right,prefers_right,type,split for judgements.
+
+    Raises ValueError where splits share pictures.
+    """
     check_leakage(records)
     rows = [_row(record, path.parent) for record in records]
+    weights = [record.weight for record in records if isinstance(record, RatedPair)]
+    if len(set(weights)) > 1:
+        rows = [row | {"weight": f"{weight:.8g}"} for row, weight in zip(rows, weights, strict=True)]
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
