@@ -77,8 +77,9 @@ def calibrate(
         raise ValueError("calibration needs at least two references: half of them check what the others say.")
     chosen = np.random.default_rng(seed).permutation(names)[: len(names) // 2]
     fitted = np.isin(np.asarray(refs), chosen)
-    # Where many scores are equal, so are some edges, which would leave bins empty.
-    edges = tuple(np.unique(np.quantile(scores[fitted], np.arange(1, bins) / bins)).tolist())
+    # Where many scores are equal, so are some edges, or they are the least score: bins would be empty.
+    quantiles = np.unique(np.quantile(scores[fitted], np.arange(1, bins) / bins))
+    edges = tuple(quantiles[quantiles > scores[fitted].min()].tolist())
     place = np.searchsorted(edges, scores, side="right")
     errors = np.abs(scores - ratings)
     radius = []

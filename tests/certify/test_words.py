@@ -41,6 +41,11 @@ def test_all_that_is_claimed_and_all_that_is_not(make, subject, picture):
     assert "changes of the reference" in lines["does not cover"]
 
 
+def test_more_draws_than_any_certificate_has_are_refused_at_once():
+    with pytest.raises(ValueError, match="samples=2000000000 should be from 1 to 100,000"):
+        advise(Request(), 0.12, 2 * 10**9)
+
+
 def test_ends_are_printed_rounded_outwards(make):
     for seed in range(10):
         certificate = make(300, noise=Noise("discrete", 0.2, seed))

@@ -510,6 +510,15 @@ def test_any_csv_keeps_its_scores_and_its_split(tmp_path):
     assert math.isnan(second.std)
 
 
+@pytest.mark.parametrize("header", ["Ref,Dist,MOS,Split", "ref, dist, mos, split"])
+def test_a_split_counts_however_its_column_is_written(tmp_path, header):
+    rows = "".join(
+        f"r{place}.png,d{place}.png,0.5,{'test' if place < 5 else 'train'}\n" for place in range(10)
+    )
+    records = read_data_set("csv", text(tmp_path / "own.csv", f"{header}\n{rows}"))
+    assert [record.split for record in records] == ["test"] * 5 + ["train"] * 5
+
+
 def test_any_csv_without_the_column_split_is_split_by_reference(tmp_path):
     rows = "".join(f"r{place}.png,d{place}_{copy}.png,0.5\n" for place in range(10) for copy in range(3))
     records = read_data_set("csv", text(tmp_path / "own.csv", "ref,dist,mos\n" + rows))
@@ -538,10 +547,11 @@ def test_meta_info_of_pairs_takes_the_direction_from_the_declaration(csiq):
 def test_meta_info_of_pictures_takes_the_official_split(tmp_path):
     pictures(tmp_path, "512x384/a.jpg", "512x384/b.jpg")
     table = text(
-        tmp_path / "meta.csv", "img_name,mos,std,official_split\na.jpg,80,10,test\nb.jpg,40,20,train\n"
+        tmp_path / "meta.csv", "img_name,mos,std,official_split\na.jpg,80,0.5,test\nb.jpg,40,1,train\n"
     )
     first, second = read_data_set("koniq10k", tmp_path, table=table)
-    assert (first.mos, first.std, first.split, second.split) == (0.8, 0.1, "test", "train")
+    # Deviations are on the five grades, of which 0..100 is made: half a grade is an eighth of the scale.
+    assert (first.mos, first.std, first.split, second.split) == (0.8, 0.125, "test", "train")
 
 
 def test_meta_info_numbers_its_parts_in_older_tables(tmp_path):

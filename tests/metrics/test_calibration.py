@@ -112,3 +112,11 @@ def test_scores_that_many_pairs_share_leave_no_bin_empty():
     interval = calibrate(scores, ratings, refs, bins=5)
     assert len(interval.radius) == len(interval.edges) + 1 < 5
     assert 0.8 < interval.measured < 1
+
+
+def test_the_least_score_may_be_that_of_many_pairs():
+    scores, ratings, refs = world(3)
+    scores[::3] = 0
+    interval = calibrate(scores, ratings, refs, bins=5)
+    assert len(interval.radius) == len(interval.edges) + 1
+    assert min(interval.edges) > 0

@@ -20,6 +20,7 @@ from birqa.ratings import RatedPair
 from birqa.robustness import card as cards_module
 from birqa.robustness.leaderboard import comparable, read_card, write_page
 from birqa.robustness.protocol import Protocol, load_protocol
+from birqa.robustness.purification import purified
 from birqa.robustness.subset import stratified
 
 make_card = partial(cards_module.make_card, resamples=20)
@@ -114,6 +115,30 @@ def test_the_base_is_attacked_through_the_same_form_of_the_gradient(rated, proto
     bare = _subject(_brightness)
     card = make_card(misled, "greys", rated, protocol, tmp_path / "kept.jsonl", bare, "bare plain")
     assert card["base"]["differentiated"] == "plain"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda pairs: pairs[:2], "2 pairs with 2 different ratings: ranks need at least 3 pairs"),
+        (lambda pairs: [replace(pair, mos=0.5) for pair in pairs], "6 pairs with 1 different ratings"),
+    ],
+)
+def test_ratings_without_ranks_are_refused_before_any_attack(rated, protocol, tmp_path, change, message):
+    def never(dist, ref):
+        raise AssertionError("attacked")
+
+    with pytest.raises(ValueError, match=message):
+        make_card(_subject(never), "greys", change(rated), protocol, tmp_path / "kept.jsonl")
+
+
+def test_a_purifier_that_is_drawn_anew_is_told(rated, protocol, tmp_path):
+    for name, told in (("crop", True), ("blur", False)):
+        subject = purified(_subject(_brightness), name)
+        card = make_card(subject, "greys", rated, protocol, tmp_path / "kept.jsonl")
+        found = [warning for warning in card["warnings"] if "do not average over draws" in warning]
+        assert bool(found) == told
+        assert all(warning.startswith("crop is drawn anew") for warning in found)
 
 
 def test_a_metric_without_gradients_has_a_card(rated, protocol, tmp_path):
@@ -296,6 +321,7 @@ def test_a_protocol_from_a_file(tmp_path):
         ('{"headline": 3}', "one of the budgets"),
         ('{"attacks": []}', "at least one attack"),
         ('{"attacks": [{"attack": "pgd"}, {"attack": "pgd", "steps": 3}]}', "attacks has one of them twice"),
+        ('{"attacks": [{"attack": "uap"}], "train_steps": 0}', "train_steps=0 would leave uap untrained"),
         ('{"budgets": [2, 8, 2]}', "budgets has one of them twice"),
         ('{"attacks": [{"attack": "magic"}]}', "no attack 'magic'"),
         ('{"pictures": 3}', "no field 'pictures'; it has attacks, budgets"),

@@ -20,6 +20,7 @@ class Square(SingleBudgetAttack):
     white_box: ClassVar[bool] = False
 
     queries: int = 10_000
+    """Scores asked for, beside that of the picture as it is."""
     p_init: float = 0.8
     """Share of the picture that the first squares cover."""
 

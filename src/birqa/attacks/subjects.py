@@ -32,6 +32,8 @@ class Subject:
     device: str = "cpu"
     content: str = ""
     """Of what decides the scores beyond name and version: a digest."""
+    drawn: str = ""
+    """What of it is drawn anew for every picture, however little that was changed."""
 
     @property
     def identity(self) -> str:

@@ -274,6 +274,12 @@ def load_certificate(path: Path) -> Certificate:
         raise ValueError(f"{path}: {error}") from None
 
 
+def require_samples(samples: int) -> None:
+    """Raises ValueError for a number of draws that no certificate has."""
+    if not 1 <= samples <= MOST_DRAWS:
+        raise ValueError(f"samples={samples} should be from 1 to {MOST_DRAWS:,}.")
+
+
 def certify(
     subject: Subject,
     pixels: NDArray[np.generic],
@@ -293,8 +299,7 @@ def certify(
     elsewhere, `birqa.certify.verification.redraw` it first. Raises ValueError where it does not fit, or for a
     score outside the subject's range.
     """
-    if not 1 <= samples <= MOST_DRAWS:
-        raise ValueError(f"samples={samples} should be from 1 to {MOST_DRAWS:,}.")
+    require_samples(samples)
     kept, made_with = np.empty(0, np.float32), subject.made_with
     if earlier is not None:
         check_picture(earlier, picture)

@@ -3,7 +3,7 @@
 import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from birqa.certify.certificate import MOST_DRAWS, Certificate, Request
+from birqa.certify.certificate import MOST_DRAWS, Certificate, Request, require_samples
 from birqa.certify.meaning import explain_radius
 from birqa.certify.noise import SIGMAS
 from birqa.certify.smoothing import find_ranks, smallest_n, smallest_sigma
@@ -57,7 +57,11 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
 
 
 def advise(request: Request, sigma: float, samples: int) -> str | None:
-    """What it would take to bound the score, where so many draws cannot; None where they can."""
+    """What it would take to bound the score, where so many draws cannot; None where they can.
+
+    Raises ValueError for a number of draws that no certificate has.
+    """
+    require_samples(samples)
     radius, alpha, p, two_sided = request.radius, request.alpha, request.quantile, request.two_sided
     ranks = find_ranks(samples, sigma, radius, alpha, p, two_sided)
     if ranks.lower and ranks.upper:

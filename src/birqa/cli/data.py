@@ -140,7 +140,13 @@ def join(
     table: Annotated[Path, typer.Argument(help="CSV with ref,dist,mos,split.")],
     added: Annotated[Path, typer.Argument(help="CSV whose pairs are added, all of them for training.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The joined table.")],
-    share: Annotated[float, typer.Option(help="Share of the draws that go to the added references.")],
+    share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the draws that go to the added references. A batch holds each reference once, so "
+            "that a few of them fill less."
+        ),
+    ],
     mos_range: Annotated[
         tuple[float, float],
         typer.Option(help="Ratings of the added pairs that are 0 and 1 on the scale of the first table."),

@@ -71,6 +71,7 @@ def join_tables(
 ) -> Path:
     """Write the rows of `table`, and those of `added` as training rows that fill `share` of the draws.
 
+    A batch holds each reference once, so that a few added ones fill less than a large share.
     `mos_range` gives the ratings of `added` that are 0 and 1 on the scale of `table`; what falls below 0
     becomes 0. Paths are relative to `out`. Raises ValueError for a share outside (0, 1), an empty range,
     ratings far off the scale, a pair that both tables have, where no row of `table` is for training, or where

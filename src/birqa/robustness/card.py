@@ -84,12 +84,18 @@ def make_card(
 
     Gives the card as JSON would hold it. `form` chooses what attackers differentiate (see
     `Subject.surrogate`). `train_pairs` are for attacks that are trained. Raises ValueError where an attack
-    cannot be made on the metric.
+    cannot be made on the metric, and where the ratings give no ranks.
     """
     started = time.monotonic()
     for attack in protocol.attacks:
         if isinstance(attack, TrainedAttack) and not train_pairs:
             raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
+    mos = np.array([pair.mos for pair in pairs])
+    if len(mos) < 3 or np.ptp(mos) == 0:
+        raise ValueError(
+            f"{len(mos)} pairs with {len(set(mos.tolist()))} different ratings: ranks need at least 3 pairs, "
+            "not all rated alike."
+        )
     kept = KeptResults[float](cache)
     subjects = [subject] if base is None else [subject, base]
     forms = [form] if base is None else [form, _same_form(base, form)]
@@ -100,7 +106,6 @@ def make_card(
             subjects, forms, _shares(progress, steps, len(subjects)), strict=True
         )
     ]
-    mos = np.array([pair.mos for pair in pairs])
     refs = [str(pair.ref) for pair in pairs]
     attacks = [
         _describe(attack, measured, mos, refs, protocol, resamples) | {"settings": attack.settings()}
@@ -138,7 +143,7 @@ def make_card(
         },
         "attacks": attacks,
         "sanity": sanity,
-        "warnings": [*([outside] if outside else []), *_too_few(refs), *sanity["warnings"]],
+        "warnings": [*([outside] if outside else []), *_too_few(refs), *_drawn(subject), *sanity["warnings"]],
         "environment": {
             "birqa": __version__,
             "torch": torch.__version__,
@@ -169,6 +174,15 @@ def _too_few(refs: Sequence[str]) -> list[str]:
     return [
         f"pictures of {count} references only, where {MIN_REFERENCES} are needed: the intervals, drawn from "
         "them, are far too narrow"
+    ]
+
+
+def _drawn(subject: Subject) -> list[str]:
+    if not subject.drawn:
+        return []
+    return [
+        f"{subject.drawn} is drawn anew for every picture and the attacks do not average over draws: against "
+        "attackers who do it holds less than this"
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from birqa.attacks import Attack, create_attack
+from birqa.attacks import Attack, TrainedAttack, create_attack
 from birqa.attacks.base import check_budgets
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.ranges import is_number
@@ -56,6 +56,9 @@ class Protocol:
         for name in ("pairs", "seed", "train_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} should not be below 0.")
+        untrained = [one.name for one in self.attacks if isinstance(one, TrainedAttack)]
+        if untrained and not self.train_steps:
+            raise ValueError(f"train_steps=0 would leave {untrained[0]} untrained: give at least 1.")
         for name in ("crop", "train_crop"):
             side = getattr(self, name)
             if side != 0 and side < MINIMUM_SIDE:

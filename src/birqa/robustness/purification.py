@@ -127,6 +127,9 @@ PURIFIERS: dict[str, Purifier] = {
 }
 
 
+RANDOM = ("flip", "rotate", "crop", "denoise")
+
+
 def purified(subject: Subject, name: str) -> Subject:
     """`subject` behind a purifier. An attacker may know it and go through it, or know only the bare metric.
 
@@ -154,4 +157,5 @@ def purified(subject: Subject, name: str) -> Subject:
         content=content,
         metric=behind(subject.metric),
         surrogates=forms | bare,
+        drawn=" and ".join(filter(None, (subject.drawn, name if name in RANDOM else ""))),
     )

@@ -51,12 +51,14 @@ def read_data_set(name: str, root: Path, seed: int = 0, table: Path | None = Non
         raise FileNotFoundError(f"{data_set.title}: {error}; {source}: {data_set.layout}.") from None
     if not found:
         raise ValueError(f"{root} holds no rows for {data_set.title}.")
-    records = with_splits([_scaled(record, data_set) for record in found], seed)
+    unit = 1 if table is None else data_set.meta_info_std
+    records = with_splits([_scaled(record, data_set, unit) for record in found], seed)
     check_leakage(records)
     return records
 
 
-def _scaled(record: Record, data_set: DataSet) -> Record:
+def _scaled(record: Record, data_set: DataSet, std_unit: float) -> Record:
     if isinstance(record, Judgement) or data_set.as_given:
         return record
-    return replace(record, mos=data_set.quality(record.mos), std=record.std / (data_set.high - data_set.low))
+    std = std_unit * record.std / (data_set.high - data_set.low)
+    return replace(record, mos=data_set.quality(record.mos), std=std)

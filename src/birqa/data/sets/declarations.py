@@ -44,6 +44,8 @@ class DataSet:
     open_ended: bool = False
     as_given: bool = False
     """Scores of any range are left as they are."""
+    meta_info_std: float = 1
+    """Of IQA-PyTorch's table: one unit of its deviations, in units of its scores."""
 
     def quality(self, score: float) -> float:
         """(score - low) / (high - low), or 1 minus that where larger is worse; open-ended sets pass 0..1."""
@@ -204,6 +206,8 @@ DATA_SETS = (
         "https://github.com/subpic/koniq/tree/master/metadata) or koniq10k_scores_and_distributions.csv",
         signs=("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv"),
         read=read_koniq,
+        # Scores were brought from five grades to 0..100, deviations were not.
+        meta_info_std=25,
     ),
     DataSet(
         "live-itw",

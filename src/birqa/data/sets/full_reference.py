@@ -1,6 +1,5 @@
 """Readers of the sets with references. Scores as published: `read_data_set` turns and scales them."""
 
-import csv
 from dataclasses import replace
 from math import nan
 from pathlib import Path, PurePosixPath
@@ -9,7 +8,7 @@ import numpy as np
 
 from birqa.data.sets.matlab import cell_text, read_matrices
 from birqa.data.sets.tables import Files, MissingError, number, read_lines, read_rows, read_sheet, read_text
-from birqa.ratings import RatedPair, read_rated_pairs
+from birqa.ratings import RatedPair, read_rated_pairs, read_table
 
 LIVE_TYPES = ("jp2k", "jpeg", "wn", "gblur", "fastfading")
 """The order of the pictures in LIVE's tables."""
@@ -181,8 +180,10 @@ def read_pieapp(root: Path) -> list[RatedPair]:
 
 
 def read_csv(path: Path) -> list[RatedPair]:
-    header = next(csv.reader(read_text(path).splitlines()), [])
+    if not path.is_file():
+        raise MissingError(f"there is no file {path}")
     pairs = read_rated_pairs(path)
+    header, _ = read_table(path)
     # Without the column nobody has said "train", although that is what an empty cell means.
     return pairs if "split" in header else [replace(pair, split="") for pair in pairs]
 
