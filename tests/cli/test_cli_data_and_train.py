@@ -378,8 +378,7 @@ def train_arguments(rated, out, recipe):
 
 
 def test_two_processes_have_the_loss_of_one(tmp_path, rated, recipe):
-    # Shares of faded pictures are unlike: two and one.
-    choices = recipe(steps=3, checkpoint_every=1, batch=4, fades=3)
+    choices = recipe(steps=3, checkpoint_every=1, batch=4)
     run_python(*train_arguments(rated, tmp_path / "one", choices))
     launcher = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
     run_python(*launcher, *train_arguments(rated, tmp_path / "two", choices))

@@ -84,11 +84,6 @@ class TrainingConfig:
     """Weight of 1 - PLCC in loss (5); ours."""
     level_weight: float = 0.0
     """Weight of the mean of loss (5) over the levels' own scores, so that no level idles (ours)."""
-    fades: int = 0
-    """So many pictures of a batch, its first (the anchors where it has some), are shown at two lesser
-    strengths of their distortion as well, never attacked; see `birqa.training.fading` (ours)."""
-    fade_weight: float = 1.0
-    """Weight of the hinge that asks the weaker one for the higher score (ours)."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""
@@ -116,11 +111,7 @@ class TrainingConfig:
         # A single score correlates with nothing.
         require_at_least(2, self, "batch")
         require_at_least(1, self, "references_per_batch", "validate_every")
-        require_at_least(
-            0, self, "mse_weight", "alpha", "level_weight", "validation_pairs", "fades", "fade_weight"
-        )
-        if self.fades > self.batch:
-            raise ValueError(f"fades={self.fades} should be at most the batch of {self.batch}.")
+        require_at_least(0, self, "mse_weight", "alpha", "level_weight", "validation_pairs")
         require_positive(self, "identity_mos")
         if not 0 <= self.border <= 1:
             raise ValueError(f"border={self.border} should be from 0 to 1.")

@@ -37,7 +37,6 @@ from birqa.training.checkpoint import digest, load_checkpoint, read_tensors, sav
 from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
 from birqa.training.descent import follow, learning_rate
-from birqa.training.fading import fade, fade_violations
 from birqa.training.losses import regression_loss
 from birqa.training.run_folder import write_curves, write_description
 
@@ -229,15 +228,8 @@ class Trainer:
         target = (self._tensor(batch.mos) / self.config.identity_mos).clamp(0, 1)
         clean = Posed(self._tensor(batch.dist), self._tensor(batch.ref), target, self._tensor(batch.anchor))
         posed = pose(self.config, self.model, batch, self.step, clean)
-        faded = fade(self.config, batch, self.step, clean)
-        shown = torch.cat([posed.dist, faded.dist]), torch.cat([posed.ref, faded.ref])
-        scores, fade_scores = self.forward(*shown, levels=True).float().tensor_split([len(posed.dist)])
-        loss = self._loss(
-            self._whole(scores), self._whole(posed.target), self._whole(posed.anchor.float()) > 0
-        )
-        if self.config.fades:
-            missing = self._whole(fade_violations(faded, fade_scores[:, 0], clean.target))
-            loss = loss + self.config.fade_weight * missing.sum() / self.config.fades
+        outputs = self._whole(self.forward(posed.dist, posed.ref, levels=True).float())
+        loss = self._loss(outputs, self._whole(posed.target), self._whole(posed.anchor.float()) > 0)
         if self.config.defence.kind == "AAT":
             self.widened.append(batch.widened / self.config.identity_mos)
         self.optimiser.zero_grad()
