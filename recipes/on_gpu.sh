@@ -5,11 +5,11 @@
 #   recipes/on_gpu.sh pack DATA     here: photographs, ratings and packages that it lacks, in .gpu/1 and .gpu/2
 #   recipes/on_gpu.sh unpack        there, in a first call that carries .gpu/1
 #   recipes/on_gpu.sh unpack        there, in a second call that carries .gpu/2, then in the same call
-#   recipes/on_gpu.sh train OUT [options of birqa train], or harden OUT, or cards OUT
+#   recipes/on_gpu.sh train OUT --device cuda, or harden OUT --device cuda, or cards OUT
 #
 # `train` makes the training pictures on all cores (a few minutes on 16), trains both and leaves models and curves
-# in OUT. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped weights by
-# the paper's inner attack instead. `cards OUT` attacks the shipped weights there.
+# in OUT. What it did stays in runs/, where a broken training goes on. `harden OUT` hardens the shipped hardened
+# weights further instead. `cards OUT` attacks the shipped weights there.
 set -eu
 cd "$(dirname "$0")/.."
 there=${BIRQA_THERE:-/tmp/birqa}
@@ -59,13 +59,14 @@ train() {
     tar -czf "$out/birqa.kadid-aat.tar.gz" -C runs/birqa.kadid-aat model
 }
 
-# The shipped birqa.kadid hardened as the paper does it, by ten inner steps at 4/255, which take two cores hours.
+# One leg more for the shipped birqa.kadid-aat, by ten inner steps on larger batches and crops, which would take two
+# cores a day.
 harden() {
     out=$1
     shift
     make_sets $sets/train.csv
     "$birqa" train --data $sets/train.csv --recipe recipes/birqa.kadid-aat-full.json \
-        --from birqa.kadid --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat-full "$@"
+        --from birqa.kadid-aat --name birqa.kadid-aat --version gpu -o runs/birqa.kadid-aat-full "$@"
     tar -czf "$out/birqa.kadid-aat-full.tar.gz" -C runs/birqa.kadid-aat-full model curves.csv
 }
 
