@@ -4,10 +4,12 @@
         --card recipes/birqa.kadid-aat.card.json
 
 Two points of one descent, where their mean often is better than either: Wortsman et al., "Model soups", ICML
-2022. The card tells of the training of the second, without what that training measured of its own weights.
+2022. Configuration and card are those of the second, whose features may have another floor than the first's;
+the card tells of its training, without what was measured of its own weights.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from birqa.engines.torch import load_module
@@ -28,7 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     models = [load_model(folder) for folder in args.models]
     first, second = (load_module(model).state_dict() for model in models)
-    if models[0].config != models[1].config:
+    if replace(models[0].config, feature_floor=models[1].config.feature_floor) != models[1].config:
         raise SystemExit(f"{args.models[0]} and {args.models[1]} are not of one configuration.")
     mean = load_module(models[1])
     mean.load_state_dict({name: (first[name] + value) / 2 for name, value in second.items()})
