@@ -305,7 +305,8 @@ certificates: $(DEV)/ready $(SETS)/clive.csv $(SETS)/kadid-train/meta.csv $(SETS
 		--out benchmarks/results/blind-splits-kadid.json
 	$(DEV)/bin/python benchmarks/blind_damage.py $(SETS)/kadid-test/meta.csv --out benchmarks/results/blind-damage.json
 	$(DEV)/bin/python benchmarks/certificates.py $(SETS)/clive.csv --mse runs/denoiser.mse-2/model \
-		--fitted runs/blind.clive-noise/model --draws 16 --cache runs/certificates.jsonl --out benchmarks/results/certificates.json
+		--fitted runs/blind.clive-noise/model --draws 16 --pictures 24 --cache runs/certificates.jsonl \
+		--out benchmarks/results/certificates.json
 	$(DEV)/bin/python benchmarks/certified_attack.py $(SETS)/clive.csv --out benchmarks/results/certified-attack.json
 	$(DEV)/bin/python benchmarks/certificate_cost.py $(DATA)/clive/images/10.webp \
 		--out benchmarks/results/certificate-cost.json
