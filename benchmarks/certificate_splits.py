@@ -37,26 +37,29 @@ def differences(splits: list[tuple[list[RatedPicture], Scores]]) -> dict[str, An
     names = sorted({picture.image.name for pictures, _ in splits for picture in pictures})
     drawn = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
     counts = np.stack([np.bincount(row, minlength=len(names)) for row in drawn])
+    # Of each split and method, SROCC as it is and on every resample.
+    whole: list[dict[str, float]] = []
+    resampled: list[dict[str, np.ndarray]] = []
+    for pictures, scores in splits:
+        ratings = np.array([picture.mos for picture in pictures])
+        places = [names.index(picture.image.name) for picture in pictures]
+        rows = [np.repeat(np.arange(len(places)), row[places]) for row in counts]
+        whole.append({method: spearman(values, ratings) for method, values in scores.items()})
+        resampled.append(
+            {
+                method: np.array([spearman(values[row], ratings[row]) for row in rows])
+                for method, values in scores.items()
+            }
+        )
     found: dict[str, Any] = {}
     for other in METHODS[:-1]:
-        gaps, resampled = [], []
-        for pictures, scores in splits:
-            ratings = np.array([picture.mos for picture in pictures])
-            places = [names.index(picture.image.name) for picture in pictures]
-            gaps.append(spearman(scores[BEST], ratings) - spearman(scores[other], ratings))
-            rows = [np.repeat(np.arange(len(places)), row[places]) for row in counts]
-            resampled.append(
-                [
-                    spearman(scores[BEST][row], ratings[row]) - spearman(scores[other][row], ratings[row])
-                    for row in rows
-                ]
-            )
-        whole = np.mean(resampled, axis=0)
+        gaps = [one[BEST] - one[other] for one in whole]
+        resampled_gaps = [one[BEST] - one[other] for one in resampled]
         found[other] = {
             "gaps": gaps,
-            "intervals": [bootstrap_interval(values) for values in resampled],
+            "intervals": [bootstrap_interval(values) for values in resampled_gaps],
             "mean": float(np.mean(gaps)),
-            "mean_interval": bootstrap_interval(whole),
+            "mean_interval": bootstrap_interval(np.mean(resampled_gaps, axis=0)),
         }
     return found
 
