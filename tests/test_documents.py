@@ -91,6 +91,15 @@ def test_what_a_certificate_costs():
     assert f"agrees a little less on LIVE In the Wild ({shown[0]} and {shown[1]})" in readme()
 
 
+def test_what_the_second_split_says():
+    at = measured("certificate-splits")["sigma"]
+    ours = [rounded(at[sigma]["accuracy"][1]["DMS+rank"]["srocc"]) for sigma in ("0.12", "0.25")]
+    assert f"the papers' form reads {ours[0]} and {ours[1]}; what it gains" in readme()
+    beyond_chance = {sigma: found["ahead_of"]["DMS"]["mean_interval"][0] > 0 for sigma, found in at.items()}
+    assert beyond_chance == {"0.12": False, "0.25": True}
+    assert "is beyond chance at .25, not at .12" in readme()
+
+
 def test_the_range_beside_a_score():
     radius = card_of("birqa.kadid")["interval"]["radius"]
     assert f"{min(radius):.2f} to {max(radius):.2f} to each side".replace("0.", ".") in readme()
