@@ -136,9 +136,12 @@ def test_a_purifier_that_is_drawn_anew_is_told(rated, protocol, tmp_path):
     for name, told in (("crop", True), ("blur", False)):
         subject = purified(_subject(_brightness), name)
         card = make_card(subject, "greys", rated, protocol, tmp_path / "kept.jsonl")
-        found = [warning for warning in card["warnings"] if "do not average over draws" in warning]
+        found = [warning for warning in card["warnings"] if "drawn anew" in warning]
         assert bool(found) == told
-        assert all(warning.startswith("crop is drawn anew") for warning in found)
+        assert all(
+            warning.startswith("crop is drawn anew for every picture, attacks follow the mean of 4")
+            for warning in found
+        )
 
 
 def test_a_metric_without_gradients_has_a_card(rated, protocol, tmp_path):

@@ -4,9 +4,10 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter, rotate
 
+from birqa.attacks import create_attack
 from birqa.attacks.subjects import Subject
 from birqa.registry import find_model
-from birqa.robustness.purification import PURIFIERS, blur, crop, flip, jpeg, purified, resize
+from birqa.robustness.purification import DRAWS, PURIFIERS, blur, crop, flip, jpeg, purified, resize
 from birqa.robustness.purification import rotate as rotate_both
 
 
@@ -94,6 +95,32 @@ def test_a_metric_behind_a_purifier_can_be_attacked_through_it_or_bare():
     assert subject.name == "own + resize"
     with pytest.raises(ValueError, match="no purifier 'soap'; choose from flip"):
         purified(subject, "soap")
+
+
+def test_an_attacker_meets_the_mean_of_draws_that_differ():
+    left = lambda dist, ref: dist[..., :32].mean((1, 2, 3))  # noqa: E731
+    subject = purified(Subject("own", "1", left, {"plain": left}), "flip")
+    dist, ref = _pictures(12)
+    each = torch.stack([left(*flip(dist, ref, draw)) for draw in range(DRAWS)])
+    assert torch.equal(subject.surrogates["plain"](dist, ref), each.mean(0))
+    assert torch.equal(subject.metric(dist, ref), each[0])
+    # Of four coins most fall on both sides.
+    assert (each.std(0) > 0).float().mean() > 0.5
+
+
+def test_the_mean_of_draws_attacks_better_than_the_draw_at_hand():
+    left = lambda dist, ref: dist[..., :32].mean((1, 2, 3))  # noqa: E731
+    behind = purified(Subject("own", "1", left, {"plain": left}), "flip")
+    dist, ref = (picture.clamp(0.1, 0.9) for picture in _pictures(64, 32, 64))
+    fgsm = create_attack("fgsm")
+
+    def gained(surrogate):
+        (attacked,) = fgsm(surrogate, dist, ref, [8 / 255])
+        # One more change draws anew: an attacker cannot keep the draw that was followed.
+        again = left(*flip(attacked, ref, DRAWS)) - left(*flip(dist, ref, DRAWS))
+        return float(again.mean())
+
+    assert gained(behind.surrogates["plain"]) > 1.5 * gained(behind.metric)
 
 
 def test_scores_behind_a_denoiser_are_told_by_its_version():

@@ -34,6 +34,8 @@ class Subject:
     """Of what decides the scores beyond name and version: a digest."""
     drawn: str = ""
     """What of it is drawn anew for every picture, however little that was changed."""
+    draws: int = 0
+    """Over so many draws of that each call of a surrogate takes the mean; 0 where nothing is drawn."""
 
     @property
     def identity(self) -> str:

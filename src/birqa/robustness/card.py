@@ -181,8 +181,8 @@ def _drawn(subject: Subject) -> list[str]:
     if not subject.drawn:
         return []
     return [
-        f"{subject.drawn} is drawn anew for every picture and the attacks do not average over draws: against "
-        "attackers who do it holds less than this"
+        f"{subject.drawn} is drawn anew for every picture, attacks follow the mean of {subject.draws} draws: "
+        "who takes more, or keeps the best drawn of many like pictures, gets further"
     ]
 
 
@@ -211,6 +211,7 @@ def _scores_under_attack(
         how: list[Any] = [subject.identity, content]
         if attack:
             how += [attack.settings(), form, sign, budget]
+            how += [subject.draws] if subject.draws else []
             how += training if isinstance(attack, TrainedAttack) else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:24]
 
