@@ -83,18 +83,28 @@ def test_folder_within_the_other(tmp_path):
     assert left == [ref / "b.png"]
 
 
-@pytest.mark.parametrize("side", ["ref", "dist"])
-def test_two_files_of_one_stem(tmp_path, side):
-    touch(tmp_path, "ref/a.png", "dist/a.png")
-    touch(tmp_path / side, "a.jpg")
+def test_every_version_of_a_reference_is_a_pair(tmp_path):
+    ref, dist = (
+        touch(tmp_path / "ref", "a.png"),
+        touch(tmp_path / "dist", "a.avif", "a.jpg", "a.webp", "b.jpg"),
+    )
+    pairs, left = pair_inputs(ref, [dist])
+    assert pairs == [Pair(ref / "a.png", dist / f"a.{suffix}") for suffix in ("avif", "jpg", "webp")]
+    assert left == [dist / "b.jpg"]
+
+
+def test_two_references_of_one_stem(tmp_path):
+    touch(tmp_path, "ref/a.png", "ref/a.jpg", "ref/b.jpg", "ref/b.png", "dist/a.png")
     with pytest.raises(PairingError) as caught:
         pair_inputs(tmp_path / "ref", [tmp_path / "dist"])
-    assert str(tmp_path / side / "a.png") in str(caught.value)
-    assert str(tmp_path / side / "a.jpg") in str(caught.value)
-    # In different folders a stem may repeat.
-    (tmp_path / side / "a.jpg").unlink()
-    touch(tmp_path / side, "sub/a.jpg")
-    assert len(pair_inputs(tmp_path / "ref", [tmp_path / "dist"])[0]) == 1
+    assert str(tmp_path / "ref" / "a.png") in str(caught.value)
+    assert str(tmp_path / "ref" / "a.jpg") in str(caught.value)
+    # In different folders a stem may repeat, and what nothing is compared with may be there twice.
+    (tmp_path / "ref" / "a.jpg").unlink()
+    touch(tmp_path / "ref", "sub/a.jpg")
+    pairs, left = pair_inputs(tmp_path / "ref", [tmp_path / "dist"])
+    assert pairs == [Pair(tmp_path / "ref" / "a.png", tmp_path / "dist" / "a.png")]
+    assert len(left) == 3
 
 
 def test_pairing_errors(tmp_path):

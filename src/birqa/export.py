@@ -267,10 +267,12 @@ def _write_folder(
 def export_onnx(model: Model, out: Path) -> list[Path]:
     """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
 
-    Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side. Pad
-    them by repeating their edges: down and right to a multiple of 32, then by 5 pixels on every
-    side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size`
-    = (height, width) before padding, to network.onnx. Raises ValueError where `out` is a model folder.
+    Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side, odd
+    sides filled up by repeating the edge. Pad them by repeating their edges: down and right to a multiple of
+    `model.config.multiple` (32 for the weights that come with the package), then by 5 pixels on every side.
+    Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size` =
+    (height, width) of the averaged pictures before padding, to network.onnx. `birqa.grid` says where the
+    cells of the averages begin. Raises ValueError where `out` is a model folder.
     """
     if (out / "model.json").exists():
         raise ValueError(f"{out} is a model folder, whose graphs are of another kind: choose another folder.")

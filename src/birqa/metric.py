@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from birqa.calibration import PredictionInterval
-from birqa.engines.base import Engine
+from birqa.engines.base import Engine, Parts
 from birqa.engines.single import check_single, create_single_engine, to_planes
+from birqa.grid import margins
 from birqa.images import load_image, to_float
 from birqa.model import Kind, Model, check_self_test
+from birqa.network.config import BiRQAConfig
 from birqa.pyramid import MINIMUM_SIDE
 from birqa.registry import find_model, list_models, must_be_tested
 
@@ -130,7 +132,7 @@ class FullReferenceMetric:
             parts.score,
             parts.level_score,
             parts.reliability,
-            _enlarge(parts.quality, self.model.config.patch * self.model.config.shrink, dist.shape[:2]),
+            _enlarge(parts, self.model.config, dist.shape[:2]),
             parts.strength,
             parts.confidence,
         )
@@ -457,10 +459,14 @@ def _check_minimum(size: Sequence[int]) -> None:
         )
 
 
-def _enlarge(grid: np.ndarray, factor: int, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear, then cut to the picture without its padding."""
+def _enlarge(parts: Parts, config: BiRQAConfig, size: tuple[int, int]) -> np.ndarray:
+    """The local quality: bilinear, then cut to the picture without its padding."""
     from PIL import Image
 
-    height, width = grid.shape
-    image = Image.fromarray(grid).resize((width * factor, height * factor), Image.Resampling.BILINEAR)
-    return np.array(image)[: size[0], : size[1]]
+    factor = config.patch * config.shrink
+    height, width = parts.quality.shape
+    image = Image.fromarray(parts.quality).resize(
+        (width * factor, height * factor), Image.Resampling.BILINEAR
+    )
+    above, _, left, _ = margins(parts.grid, size, config.shrink)
+    return np.array(image)[above : above + size[0], left : left + size[1]]

@@ -20,6 +20,7 @@ import numpy as np
 
 from birqa.blind.config import BlindConfig, DenoiserConfig
 from birqa.calibration import PredictionInterval
+from birqa.grid import MUCH_MORE
 from birqa.network.config import BiRQAConfig
 from birqa.ranges import is_number
 
@@ -89,8 +90,10 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides its scores: kind, configuration, weights and graphs."""
-        parts = {"kind": self.kind, "config": self.config.to_dict(), "files": self.sha256}
+        """sha256 of all that decides its scores: kind, configuration, weights, graphs, choice of a grid."""
+        parts: dict[str, Any] = {"kind": self.kind, "config": self.config.to_dict(), "files": self.sha256}
+        if self.kind == "full-reference" and self.config.shrink > 1:
+            parts["grid"] = MUCH_MORE
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property

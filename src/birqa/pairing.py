@@ -37,15 +37,16 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
     - ``ref`` a file: it is paired with every file in ``dist`` and, folder by folder, with every picture
       found in folders in ``dist`` (except itself). Nothing is left over.
     - ``ref`` a folder: ``dist`` must be one folder; the pictures of both are paired by relative path without
-      suffix, so ``ref/a/x.png`` goes with ``dist/a/x.jpg``. Pictures without partner are the second item.
+      suffix, so ``ref/a/x.png`` goes with ``dist/a/x.jpg`` and ``dist/a/x.webp``. Pictures without partner
+      are the second item.
 
     Folders are searched recursively, linked ones too, for files with one of `IMAGE_SUFFIXES`, in sorted
     order, leaving out hidden files and folders.
 
     Raises:
         PairingError: the reference or the only distorted input is missing, a folder holds no pictures, a
-            folder is paired with something else than one folder, two files of one folder differ in suffix
-            only, or nothing matches.
+            folder is paired with something else than one folder, two references differ in suffix only, or
+            nothing matches.
     """
     ref, dist = Path(ref), [Path(path) for path in dist]
     if not dist:
@@ -70,7 +71,14 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
     if len(dist) != 1 or not dist[0].is_dir():
         raise PairingError(f"the reference {ref} is a folder: give exactly one folder of distorted pictures")
     refs, dists = _by_stem(ref), _by_stem(dist[0])
-    pairs = [Pair(refs[stem], dists[stem]) for stem in sorted(refs.keys() & dists.keys())]
+    matched = sorted(refs.keys() & dists.keys())
+    for stem in matched:
+        if len(refs[stem]) > 1:
+            raise PairingError(
+                f"{refs[stem][0]} and {refs[stem][1]} differ in suffix only, so which one is the reference "
+                "is unclear: keep one of them"
+            )
+    pairs = [Pair(refs[stem][0], file) for stem in matched for file in dists[stem]]
     if not pairs:
         raise PairingError(
             f"no picture in {dist[0]} has the name of one in {ref}: files pair up when their paths inside "
@@ -78,7 +86,9 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
         )
     # By files, not stems: with one folder inside the other a file can be listed on both sides.
     paired = {file for pair in pairs for file in (pair.ref, pair.dist)}
-    return pairs, sorted({*refs.values(), *dists.values()} - paired)
+    return pairs, sorted(
+        {file for side in (refs, dists) for files in side.values() for file in files} - paired
+    )
 
 
 def read_pairs_csv(path: Path) -> list[Pair]:
@@ -108,7 +118,8 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     if not any(header):
         raise PairingError(f"{path} is empty or lacks a header line: the columns ref,dist are needed")
     if not {"ref", "dist"} <= set(header):
-        raise PairingError(f"{path} has the columns {', '.join(header)}, but ref and dist are needed")
+        hint = "; separate them by commas" if len(header) == 1 and ";" in header[0] else ""
+        raise PairingError(f"{path} has the columns {', '.join(header)}, but ref and dist are needed{hint}")
     at_ref, at_dist = header.index("ref"), header.index("dist")
     pairs = []
     for line, cells in rows:
@@ -150,14 +161,8 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _by_stem(folder: Path) -> dict[Path, Path]:
-    files: dict[Path, Path] = {}
+def _by_stem(folder: Path) -> dict[Path, list[Path]]:
+    files: dict[Path, list[Path]] = {}
     for file in _pictures(folder):
-        stem = file.relative_to(folder).with_suffix("")
-        if stem in files:
-            raise PairingError(
-                f"{files[stem]} and {file} differ in suffix only, so which one to compare is unclear: "
-                "keep one of them"
-            )
-        files[stem] = file
+        files.setdefault(file.relative_to(folder).with_suffix(""), []).append(file)
     return files

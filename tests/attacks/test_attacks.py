@@ -297,6 +297,22 @@ def test_a_metric_without_a_gradient_is_named(name):
         )
 
 
+@EACH
+def test_scores_in_a_column_are_attacked_as_scores_in_a_row(name):
+    dist, ref = pictures(2)
+    signs = torch.tensor([1.0, -1.0])
+    column = lambda dist, ref: wavy(dist, ref)[:, None]  # noqa: E731
+    attacked = [_attack(name)(metric, dist, ref, [8 / 255], signs)[0] for metric in (wavy, column)]
+    assert torch.equal(*attacked)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "square"])
+def test_one_score_for_a_whole_batch_is_refused(name):
+    dist, ref = pictures(2)
+    with pytest.raises(ValueError, match=r"gave \(\) for \d+ pictures"):
+        create_attack(name)(lambda dist, ref: wavy(dist, ref).mean(), dist, ref, [8 / 255])
+
+
 def test_a_trained_network_attacks_pictures_it_has_not_seen():
     attack = FACPA(width=8, depth=2, learning_rate=0.01)
     attack.train(smooth, [pictures(seed=s) for s in range(80)], 1)

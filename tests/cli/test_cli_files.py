@@ -144,6 +144,11 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(refuses, pair)
     refuses("may not be written", "score", ref, dist, "--csv", out)
 
 
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_told_before_the_work(refuses, pair):
+    refuses(" be written", "score", *pair, "--csv", "/sys/kernel/out.csv")
+
+
 def test_a_peer_s_table_is_not_written_over(refuses, pair):
     folder = pair[0].parent
     table = folder / "peer.csv"

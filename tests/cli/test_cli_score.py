@@ -54,7 +54,11 @@ def test_two_folders_pair_by_name_and_report_what_is_left_over(cli, folder, expe
     assert [(score, Path(dist).name) for score, dist, _ in table(answer)] == [
         (f"{expected[name]:.4f}", name) for name in ("a.webp", "b.png", "c.png")
     ]
-    assert answer.err == f"birqa: {folder / 'ref/lonely.png'} has no partner and is left out.\n"
+    left, summary = answer.err.splitlines()
+    assert left == f"birqa: {folder / 'ref/lonely.png'} has no partner and is left out."
+    mean = np.mean([expected[name] for name in ("a.webp", "b.png", "c.png")])
+    lowest = f"lowest {expected['a.webp']:.4f} ({folder / 'dist/a.webp'})"
+    assert summary == f"birqa: 3 of 3 scored, mean {mean:.4f}, {lowest}"
 
 
 def test_one_reference_against_many(cli, folder, expected):
@@ -168,8 +172,9 @@ def test_a_damaged_file_is_reported_and_the_rest_is_scored(cli, folder, expected
     answer = cli("score", folder / "ref", folder / "dist")
     assert answer.code == 2
     assert [row[0] for row in table(answer)] == [f"{expected['a.webp']:.4f}", "failed", "1.0000"]
-    assert answer.err.startswith(f"birqa: {folder / 'dist/b.png'} is truncated or damaged")
-    assert answer.err.count("\n") == 1
+    told, summary = answer.err.splitlines()
+    assert told.startswith(f"birqa: {folder / 'dist/b.png'} is truncated or damaged")
+    assert summary.startswith("birqa: 2 of 3 scored")
     row = json.loads(cli("score", folder / "ref", folder / "dist", "--json").out)[1]
     assert row["score"] is None
     assert "truncated or damaged" in row["error"]

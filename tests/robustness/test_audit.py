@@ -42,6 +42,8 @@ def test_the_threshold_by_hand():
     assert threshold_at(suspicions, 0.01) == 98
     assert threshold_at(suspicions, 0.0) == 99
     assert threshold_at([3.0, 1.0], 0.01) == 3
+    with pytest.raises(ValueError, match=r"false_alarms=1\.0 should be at least 0 and below 1"):
+        threshold_at(suspicions, 1.0)
 
 
 def test_views_are_the_metrics_scores(pair, metric_of):

@@ -57,8 +57,9 @@ class Goal:
         self.metric, self.ref, self.sign = metric, ref, sign
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        """(N,). Raises ValueError where gradients are asked of a metric that gives none."""
-        gain: Tensor = self.sign * self.metric(pictures, self.ref)
+        """(N,). Raises ValueError for a metric that does not give one score a picture, or gives no gradient
+        where one is asked for."""
+        gain: Tensor = self.sign * one_score_each(self.metric(pictures, self.ref), len(pictures))
         if torch.is_grad_enabled() and pictures.requires_grad and not gain.requires_grad:
             raise ValueError(
                 "the metric's scores carry no gradient (detached, or made outside torch), which this attack "

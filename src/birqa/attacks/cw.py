@@ -20,7 +20,8 @@ class CW(Attack):
     After Carlini and Wagner (2017). The form for scores is ours: |d|^2 is the mean over samples, gain is how
     far the score moved as wished, and kappa = 1, the whole range of a score, is never satisfied; where scores
     have a larger one, a warning says so. The picture is its own plus what its tanh has changed by: so black
-    and white start where tanh has a slope.
+    and white start where tanh has a slope. It is a small one: in 50 steps samples at the ends move by up to
+    2.6 levels of 255, and only those between come near a budget of 8.
     """
 
     name: ClassVar[str] = "cw"

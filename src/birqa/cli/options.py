@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,13 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
     beside = path.resolve().parent if path.is_file() or not path.exists() else path
     if not os.access(beside, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise typer.BadParameter(f"{path} may not be written; choose another place")
+    if beside.is_dir():
+        try:
+            tempfile.TemporaryFile(dir=beside).close()
+        except OSError as error:
+            raise typer.BadParameter(
+                f"{path} cannot be written ({error.strerror}); choose another place"
+            ) from None
     if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
         raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")
 

@@ -85,6 +85,13 @@ def command(
     elif table and not as_lines:
         _print_table(rows)
     scores = [row["score"] for row in rows if row["score"] is not None]
+    if len(scores) > 1 and not as_json:
+        lowest = min((row for row in rows if row["score"] is not None), key=lambda row: row["score"])
+        print(
+            f"birqa: {len(scores)} of {len(rows)} scored, mean {sum(scores) / len(scores):.4f}, lowest "
+            f"{lowest['score']:.4f} ({lowest['dist']})",
+            file=sys.stderr,
+        )
     failed = len(scores) < len(rows) or (unmatched and not allow_unmatched)
     below = fail_under is not None and any(not score >= fail_under for score in scores)
     raise typer.Exit(2 if failed else 1 if below else 0)
@@ -95,9 +102,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(
-        "score", "distorted", "reference", title=f"{rows[0]['metric']}: 1 is identical, lower is worse"
-    )
+    # Names of files are at the ends of paths, where a narrow terminal would cut them off.
+    table = Table(title=f"{rows[0]['metric']}: 1 is identical, lower is worse")
+    table.add_column("score")
+    for side in ("distorted", "reference"):
+        table.add_column(side, overflow="fold")
     for row in rows:
         score = "[red]failed[/red]" if row["score"] is None else f"{row['score']:.4f}"
         table.add_row(score, escape(row["dist"]), escape(row["ref"]))

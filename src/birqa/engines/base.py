@@ -4,6 +4,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from birqa.grid import Grid
+
 
 class NotScoredError(RuntimeError):
     """The engine gave up on a picture, likely for want of memory; the message is one sentence."""
@@ -22,7 +24,9 @@ class Parts(NamedTuple):
     confidence: list[np.ndarray]
     """CSRAM confidence maps (h_l, w_l) in (0, 1)."""
     quality: np.ndarray
-    """(h_0, w_0), in [0, 1]: local quality on the finest grid."""
+    """(h_0, w_0), in [0, 1]: local quality, finest level."""
+    grid: Grid
+    """Of the cells that were averaged, and with that where `quality` begins."""
 
 
 class Engine(Protocol):

@@ -15,6 +15,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from birqa.engines.base import NotScoredError, Parts
+from birqa.grid import Grid, find_grid, margins
 from birqa.images import to_float
 from birqa.model import Model, ModelError
 from birqa.pyramid import HALO, MAPS
@@ -43,19 +44,25 @@ class OnnxEngine:
         return start_session(self.model, "explain.onnx", self.model.tensors, self.threads)
 
     def score(self, dist: np.ndarray, ref: np.ndarray) -> float:
-        return float(self._run(self.network, dist, ref, ["score"])[0][0])
+        grid = find_grid(dist, ref, self.config.shrink)
+        return float(self._run(self.network, dist, ref, grid, ["score"])[0][0])
 
     def explain(self, dist: np.ndarray, ref: np.ndarray) -> Parts:
         levels = range(1, self.config.levels) if self.config.csram else range(0)
         maps = [f"{kind}_{level}" for kind in ("strength", "confidence") for level in levels]
         names = ["score", "level_score", "reliability", "quality", *maps]
-        score, level_score, reliability, quality, *rest = self._run(self.explained, dist, ref, names)
+        grid = find_grid(dist, ref, self.config.shrink)
+        score, level_score, reliability, quality, *rest = self._run(self.explained, dist, ref, grid, names)
         rest = [value[0, 0] for value in rest]
         half = len(rest) // 2
-        return Parts(float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0])
+        return Parts(
+            float(score[0]), level_score[0], reliability[0], rest[:half], rest[half:], quality[0, 0], grid
+        )
 
-    def _run(self, network: Any, dist: np.ndarray, ref: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
-        dist, ref = _shrunk(dist, self.config.shrink), _shrunk(ref, self.config.shrink)
+    def _run(
+        self, network: Any, dist: np.ndarray, ref: np.ndarray, grid: Grid, outputs: list[str]
+    ) -> list[np.ndarray]:
+        dist, ref = _shrunk(dist, self.config.shrink, grid), _shrunk(ref, self.config.shrink, grid)
         try:
             feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
             feed["size"] = np.array(dist.shape[:2], np.float32)
@@ -89,13 +96,13 @@ class OnnxEngine:
         return pyramid
 
 
-def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
+def _shrunk(image: np.ndarray, factor: int, grid: Grid) -> np.ndarray:
     """Means over factor x factor pixels, float32 in [0, 1]; edges repeated to whole cells. 1: as it is."""
     if factor == 1:
         return image
-    height, width = image.shape[:2]
-    down, right = -height % factor, -width % factor
-    whole = np.pad(image, [(0, down), (0, right), (0, 0)], mode="edge") if down or right else image
+    above, below, left, right = margins(grid, image.shape[:2], factor)
+    filled = any((above, below, left, right))
+    whole = np.pad(image, [(above, below), (left, right), (0, 0)], mode="edge") if filled else image
     levels = image.dtype == np.uint8
     # Several times faster than a mean over two axes of a reshaped array: first whole rows, in whole numbers.
     rows: Any = whole[::factor].astype(np.uint16 if levels and factor < 256 else np.float32)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 # Anti-clockwise from the right, which is also the order of scikit-image's angles.
 NEIGHBOURS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
-# Equal pixels must compare as equal whatever the rounding of their luma: far above a float's rounding (6e-8)
-# and below the smallest difference of two 8-bit lumas (.001 / 255).
+# Equal pixels must compare as equal whatever the rounding of their luma: far above a float's rounding (6e-8),
+# and below the smallest difference of two 8-bit lumas (.001 / 255). Means of 2x2 of them may differ by a
+# quarter of that, and then count as equal.
 TIE = 1e-6
 
 

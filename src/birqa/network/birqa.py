@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.features.maps import FeatureMaps
+from birqa.grid import CORNER, Grid, choose_grid, margins
 from birqa.network.config import BiRQAConfig
 from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
@@ -143,12 +144,29 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
-def shrunk(image: Tensor, factor: int) -> Tensor:
-    """Means over factor x factor pixels; the edges are repeated down and right to whole cells."""
+def shrunk(image: Tensor, factor: int, grid: Grid = CORNER) -> Tensor:
+    """Means over factor x factor pixels; the edges are repeated to whole cells of the grid."""
     if factor == 1:
         return image
-    height, width = image.shape[-2:]
-    return F.avg_pool2d(F.pad(image, (0, -width % factor, 0, -height % factor), mode="replicate"), factor)
+    above, below, left, right = margins(grid, image.shape[-2:], factor)
+    return F.avg_pool2d(F.pad(image, (left, right, above, below), mode="replicate"), factor)
+
+
+@torch.no_grad()
+def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
+    """`birqa.grid.find_grid` for each pair of a batch (N, 3, H, W)."""
+    if shrink == 1:
+        return [CORNER] * len(dist)
+    cells = F.avg_pool2d((dist - ref)[:, 1:2], shrink, stride=1).square()
+    differences = torch.stack(
+        [
+            cells[..., row::shrink, column::shrink].mean((1, 2, 3))
+            for row in range(shrink)
+            for column in range(shrink)
+        ],
+        dim=1,
+    )
+    return [choose_grid(one.reshape(shrink, shrink)) for one in differences.cpu().numpy()]
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -176,18 +194,32 @@ class BiRQA(nn.Module):
 
     def forward(self, dist: Tensor, ref: Tensor, levels: bool = False) -> Tensor:
         """With `levels`, (N, 1 + L): each score followed by the scores of its levels, fine to coarse."""
-        scores: Tensor = self._run(dist, ref, levels=levels)
-        return scores
+        return self._scores(dist, ref, levels)
 
     def explain(self, dist: Tensor, ref: Tensor) -> Explanation:
         """The score with its parts; see `Explanation`."""
-        explanation: Explanation = self._run(dist, ref, explain=True)
+        grids = set(find_grids(dist, ref, self.config.shrink))
+        if len(grids) > 1:
+            raise ValueError("these pairs are scored on different grids of cells: explain them one by one.")
+        (grid,) = grids
+        explanation: Explanation = self._run(dist, ref, grid, explain=True)
         return explanation
 
-    def _run(self, dist: Tensor, ref: Tensor, **wanted: bool):  # type: ignore[no-untyped-def]
-        multiple = self.config.multiple
+    def _scores(self, dist: Tensor, ref: Tensor, levels: bool) -> Tensor:
         with full_precision(dist.device):
-            dist, ref = shrunk(dist, self.config.shrink), shrunk(ref, self.config.shrink)
+            grids = find_grids(dist, ref, self.config.shrink)
+        if len(set(grids)) == 1:
+            return self._run(dist, ref, grids[0], levels=levels)
+        singly = [
+            self._run(dist[at : at + 1], ref[at : at + 1], grid, levels=levels)
+            for at, grid in enumerate(grids)
+        ]
+        return torch.cat(singly)
+
+    def _run(self, dist: Tensor, ref: Tensor, grid: Grid, **wanted: bool):  # type: ignore[no-untyped-def]
+        multiple, shrink = self.config.multiple, self.config.shrink
+        with full_precision(dist.device):
+            dist, ref = shrunk(dist, shrink, grid), shrunk(ref, shrink, grid)
             pyramid = self.features(pad_to_multiple(dist, multiple), pad_to_multiple(ref, multiple))
             size = torch.tensor(dist.shape[-2:], dtype=dist.dtype, device=dist.device)
             with torch.autocast(dist.device.type, torch.bfloat16, enabled=self.mixed):

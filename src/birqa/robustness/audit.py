@@ -119,7 +119,7 @@ def load_detector(path: Path = DETECTOR) -> Detector:
 
 
 class Auditor:
-    """`Auditor()(dist, ref)` looks at one pair; arguments as for a metric, one picture each."""
+    """`Auditor()(dist, ref)` looks at one pair of arrays as `birqa.load_image` gives them."""
 
     def __init__(self, detector: Detector | None = None, threads: int | None = None) -> None:
         self.detector = detector or load_detector()
@@ -176,7 +176,12 @@ def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
 
 
 def threshold_at(suspicions: Sequence[float], false_alarms: float) -> float:
-    """The smallest threshold that at most a share of `false_alarms` of clean suspicions passes."""
+    """The smallest threshold that at most a share of `false_alarms` of clean suspicions passes.
+
+    Raises ValueError for a share outside [0, 1).
+    """
+    if not 0 <= false_alarms < 1:
+        raise ValueError(f"false_alarms={false_alarms} should be at least 0 and below 1.")
     ordered = np.sort(np.asarray(suspicions, np.float64))
     allowed = int(np.floor(false_alarms * len(ordered)))
     return float(ordered[len(ordered) - allowed - 1])
