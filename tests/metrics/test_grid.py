@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from birqa.engines.torch import to_tensor
-from birqa.grid import ALIKE, CORNER, MUCH_MORE, choose_grid, find_grid, margins
+from birqa.grid import ALIKE, CORNER, LUMA, MUCH_MORE, choose_grid, find_grid, margins
 from birqa.network.birqa import find_grids
 
 SHRINKS = st.sampled_from([2, 3, 4])
@@ -38,7 +38,7 @@ def test_both_forms_find_the_grid_that_plain_means_find(seed, height, width, shr
         for column in range(left, width - shrink + 1, shrink):
             cell = ref[row : row + shrink, column : column + shrink]
             dist[row : row + shrink, column : column + shrink] = np.rint(cell.mean((0, 1)))
-    change = dist[..., 1].astype(float) - ref[..., 1]
+    change = (dist.astype(float) - ref) @ LUMA
     means = np.zeros((shrink, shrink))
     for grid in np.ndindex(shrink, shrink):
         cells = [

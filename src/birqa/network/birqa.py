@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.features.maps import FeatureMaps
-from birqa.grid import CORNER, Grid, choose_grid, margins
+from birqa.grid import CORNER, LUMA, Grid, choose_grid, margins
 from birqa.network.config import BiRQAConfig
 from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
@@ -157,7 +157,9 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
     """`birqa.grid.find_grid` for each pair of a batch (N, 3, H, W)."""
     if shrink == 1:
         return [CORNER] * len(dist)
-    cells = F.avg_pool2d((dist - ref)[:, 1:2], shrink, stride=1).square()
+    weights = torch.tensor(LUMA).to(dist)[:, None, None]
+    change = ((dist - ref) * weights).sum(1, keepdim=True)
+    cells = F.avg_pool2d(change, shrink, stride=1).square()
     differences = torch.stack(
         [
             cells[..., row::shrink, column::shrink].mean((1, 2, 3))
