@@ -123,7 +123,8 @@ def test_what_certificates_call_gives_the_same_scores(metric, photographs):
     pictures = np.stack([unit(picture).transpose(2, 0, 1) for picture in photographs])
     scores = metric.batch(pictures)
     assert scores.dtype == np.float32
-    np.testing.assert_allclose(scores, metric(photographs), rtol=0, atol=1e-5)
+    # Sums of a thousand terms, in another order.
+    np.testing.assert_allclose(scores, metric(photographs), rtol=0, atol=3e-5)
 
 
 @each_name
