@@ -24,6 +24,10 @@ there."""
 ALIKE = 1e-4
 """Grids whose differences differ by less, relatively, are alike, whatever an engine's rounding: the first
 counts."""
+LOOKED_AT = 2**19
+"""Pixels of which no band is left out; of larger pictures about as many are looked at, in bands."""
+BAND = 16
+"""Rows of cells in a band."""
 
 Grid = tuple[int, int]
 """(row, column) of the first whole cell's corner, each below `shrink`."""
@@ -43,22 +47,41 @@ def find_grid(dist: np.ndarray, ref: np.ndarray, shrink: int) -> Grid:
     """For two pictures (H, W, 3), uint8 or float, by their luma."""
     if shrink == 1:
         return CORNER
-    if dist.dtype == ref.dtype == np.uint8:
-        # Several times faster than floats; sums over cells must fit.
-        kind: type[Any] = np.int16 if 255 * sum(LUMA) * shrink**2 < 2**15 else np.int32
-    else:
+    every = range(shrink)
+    sums, counts = np.zeros((shrink, shrink)), np.zeros((shrink, shrink))
+    for band in bands(*dist.shape[:2], shrink):
+        change = _luma_change(dist[band], ref[band], shrink)
+        height, width = (side - shrink + 1 for side in change.shape)
+        change = np.add.reduce([change[row : row + height] for row in every], dtype=change.dtype)
+        change = np.add.reduce([change[:, column : column + width] for column in every], dtype=change.dtype)
+        for grid in np.ndindex(shrink, shrink):
+            cells = change[grid[0] :: shrink, grid[1] :: shrink]
+            sums[grid] += np.square(cells, dtype=np.float32).sum()
+            counts[grid] += cells.size
+    return choose_grid(sums / counts)
+
+
+def bands(height: int, width: int, shrink: int) -> list[slice]:
+    """The rows that are looked at, each band a multiple of `shrink` from the top."""
+    if height * width <= LOOKED_AT:
+        return [slice(0, height)]
+    rows = BAND * shrink
+    every = rows * -(-height * width // LOOKED_AT)
+    return [slice(top, top + rows) for top in range(0, height - rows + 1, every)] or [slice(0, rows)]
+
+
+def _luma_change(dist: np.ndarray, ref: np.ndarray, shrink: int) -> np.ndarray:
+    """In sixteenths; whole numbers, which are several times faster, where the pictures have them, in a type
+    that holds their sums over cells."""
+    kind: type[Any] = np.int16 if 255 * sum(LUMA) * shrink**2 < 2**15 else np.int32
+    if not dist.dtype == ref.dtype == np.uint8:
         dist, ref, kind = to_float(dist), to_float(ref), np.float32
     red, green, blue = (
         np.subtract(dist[..., channel], ref[..., channel], dtype=kind) * kind(weight)
         for channel, weight in enumerate(LUMA)
     )
-    change = red + green + blue
-    height, width = (side - shrink + 1 for side in change.shape)
-    every = range(shrink)
-    change = np.add.reduce([change[row : row + height] for row in every], dtype=change.dtype)
-    change = np.add.reduce([change[:, column : column + width] for column in every], dtype=change.dtype)
-    cells = [[change[row::shrink, column::shrink] for column in every] for row in every]
-    return choose_grid(np.array([[np.square(one, dtype=np.float32).mean() for one in row] for row in cells]))
+    change: np.ndarray = red + green + blue
+    return change
 
 
 def margins(grid: Grid, size: Sequence[int], shrink: int) -> tuple[int, int, int, int]:

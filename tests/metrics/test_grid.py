@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from birqa.engines.torch import to_tensor
-from birqa.grid import ALIKE, CORNER, LUMA, MUCH_MORE, choose_grid, find_grid, margins
+from birqa.grid import ALIKE, CORNER, LOOKED_AT, LUMA, MUCH_MORE, bands, choose_grid, find_grid, margins
 from birqa.network.birqa import find_grids
 
 SHRINKS = st.sampled_from([2, 3, 4])
@@ -51,6 +51,24 @@ def test_both_forms_find_the_grid_that_plain_means_find(seed, height, width, shr
     assert find_grid(dist, ref, shrink) == expected
     assert find_grids(to_tensor(dist), to_tensor(ref), shrink) == [expected]
     assert find_grid(dist / np.float32(255), ref, shrink) == expected
+
+
+@given(st.integers(1, 5000), st.integers(32, 5000), SHRINKS)
+def test_bands_begin_with_whole_cells_and_are_about_as_many_pixels_as_asked(height, width, shrink):
+    found = bands(height, width, shrink)
+    assert all(band.start % shrink == 0 for band in found)
+    assert all(band.stop <= height for band in found)
+    seen = sum(band.stop - band.start for band in found) * width
+    assert seen == height * width if height * width <= LOOKED_AT else seen <= 1.5 * LOOKED_AT
+
+
+def test_a_large_picture_gets_the_grid_of_its_parts(photographs):
+    ref = np.tile(photographs[0], (9, 8, 1))
+    assert ref.shape[0] * ref.shape[1] > LOOKED_AT
+    dist = _halved(ref)
+    assert find_grid(dist, ref, 2) == find_grid(dist[:96, :128], ref[:96, :128], 2) == (1, 1)
+    assert find_grids(to_tensor(dist), to_tensor(ref), 2) == [(1, 1)]
+    assert find_grid(dist[1:, 1:], ref[1:, 1:], 2) == CORNER
 
 
 @given(st.integers(4, 40), st.integers(4, 40), SHRINKS, st.data())

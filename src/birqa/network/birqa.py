@@ -6,12 +6,13 @@ Source: "BiRQA: Bidirectional Robust Quality Assessment for Images" (Gushchin, A
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from birqa.features.maps import FeatureMaps
-from birqa.grid import CORNER, LUMA, Grid, choose_grid, margins
+from birqa.grid import CORNER, LUMA, Grid, bands, choose_grid, margins
 from birqa.network.config import BiRQAConfig
 from birqa.network.csram import CSRAM
 from birqa.network.fusion import AdaptiveFusion, ResidualBlock
@@ -158,17 +159,16 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
     if shrink == 1:
         return [CORNER] * len(dist)
     weights = torch.tensor(LUMA).to(dist)[:, None, None]
-    change = ((dist - ref) * weights).sum(1, keepdim=True)
-    cells = F.avg_pool2d(change, shrink, stride=1).square()
-    differences = torch.stack(
-        [
-            cells[..., row::shrink, column::shrink].mean((1, 2, 3))
-            for row in range(shrink)
-            for column in range(shrink)
-        ],
-        dim=1,
-    )
-    return [choose_grid(one.reshape(shrink, shrink)) for one in differences.cpu().numpy()]
+    sums = torch.zeros(len(dist), shrink**2, device=dist.device)
+    counts = torch.zeros(shrink**2)
+    for band in bands(*dist.shape[-2:], shrink):
+        change = ((dist[..., band, :] - ref[..., band, :]) * weights).sum(1, keepdim=True)
+        squares = F.avg_pool2d(change, shrink, stride=1).square()
+        cells = [squares[..., row::shrink, column::shrink] for row, column in np.ndindex(shrink, shrink)]
+        sums += torch.stack([one.sum((1, 2, 3)) for one in cells], dim=1)
+        counts += torch.tensor([one[0].numel() for one in cells])
+    differences = sums.cpu() / counts
+    return [choose_grid(one.reshape(shrink, shrink)) for one in differences.numpy()]
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
