@@ -49,7 +49,7 @@ def find_grid(dist: np.ndarray, ref: np.ndarray, shrink: int) -> Grid:
         return CORNER
     every = range(shrink)
     sums, counts = np.zeros((shrink, shrink)), np.zeros((shrink, shrink))
-    for band in bands(*dist.shape[:2], shrink):
+    for band in bands(dist.shape[:2], shrink):
         change = _luma_change(dist[band], ref[band], shrink)
         height, width = (side - shrink + 1 for side in change.shape)
         change = np.add.reduce([change[row : row + height] for row in every], dtype=change.dtype)
@@ -61,8 +61,9 @@ def find_grid(dist: np.ndarray, ref: np.ndarray, shrink: int) -> Grid:
     return choose_grid(sums / counts)
 
 
-def bands(height: int, width: int, shrink: int) -> list[slice]:
+def bands(size: Sequence[int], shrink: int) -> list[slice]:
     """The rows that are looked at, each band a multiple of `shrink` from the top."""
+    height, width = size
     if height * width <= LOOKED_AT:
         return [slice(0, height)]
     rows = BAND * shrink

@@ -55,7 +55,7 @@ def test_both_forms_find_the_grid_that_plain_means_find(seed, height, width, shr
 
 @given(st.integers(1, 5000), st.integers(32, 5000), SHRINKS)
 def test_bands_begin_with_whole_cells_and_are_about_as_many_pixels_as_asked(height, width, shrink):
-    found = bands(height, width, shrink)
+    found = bands((height, width), shrink)
     assert all(band.start % shrink == 0 for band in found)
     assert all(band.stop <= height for band in found)
     seen = sum(band.stop - band.start for band in found) * width

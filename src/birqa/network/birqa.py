@@ -161,7 +161,7 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
     weights = torch.tensor(LUMA).to(dist)[:, None, None]
     sums = torch.zeros(len(dist), shrink**2, device=dist.device)
     counts = torch.zeros(shrink**2)
-    for band in bands(*dist.shape[-2:], shrink):
+    for band in bands(dist.shape[-2:], shrink):
         change = ((dist[..., band, :] - ref[..., band, :]) * weights).sum(1, keepdim=True)
         squares = F.avg_pool2d(change, shrink, stride=1).square()
         cells = [squares[..., row::shrink, column::shrink] for row, column in np.ndindex(shrink, shrink)]
