@@ -18,7 +18,8 @@ class BiRQALoss(nn.Module):
     """1 - score: 0 for identical pictures, lower is better, differentiable in `dist`.
 
     The hard LBP comparison is differentiated through its soft form (straight-through). The weights are
-    frozen. Follows `module.to(device)`. Each side of the pictures is at least 32 pixels.
+    frozen. Follows `module.to(device)`. Each side of the pictures is at least 32 pixels. What cancels inside
+    every cell of 2x2 pixels (of the shipped weights) costs nothing: keep a small pixel loss beside it.
 
     Source: the score is that of BiRQA (Gushchin, Antsiferova, Vatolin, 2026), see `birqa.network.birqa`.
     """

@@ -97,8 +97,8 @@ class FullReferenceMetric:
 
         Args:
             dist: the distorted picture(s): a path, a Pillow image, an array (H, W, 3) or (N, H, W, 3), a
-                tensor (N, 3, H, W), or a list of paths, images and arrays. uint8, uint16, or float in [0, 1];
-                each side at least 32 pixels.
+                tensor (N, 3, H, W), or a list of paths, images and arrays. uint8, uint16 (0 to 65535), or
+                float in [0, 1]; each side at least 32 pixels.
             ref: the reference(s), as many as `dist` or a single one.
 
         Returns:
