@@ -100,11 +100,14 @@ def test_fusion_reads_ssim_information_colour_and_lbp_apart_and_weighs_them_by_t
     joined = np.concatenate(
         [preprocess_by_hand(each, part, 2) for each, part in zip(module.preprocess, parts, strict=True)]
     )
-    attention = expit(dense(module.excite, relu(dense(module.squeeze, joined.mean((1, 2))))))
+    # Of a picture of 6x7 pixels padded to 8x10: the means leave out what lies beyond it.
+    inside = np.outer([1, 1, 1, 0], [1, 1, 1, 0.5, 0]) / (3 * 3.5)
+    attention = expit(dense(module.excite, relu(dense(module.squeeze, (joined * inside).sum((1, 2))))))
     fused = relu(convolve(module.mix, joined * attention[:, None, None]))
     block = module.blocks[0]
     hand = relu(fused + convolve(block.second, relu(convolve(block.first, fused))))
-    assert_close(module(x)[0], hand)
+    coverage = Coverage.of(torch.tensor([6.0, 7.0], dtype=x.dtype), 4, 5, 2)
+    assert_close(module(x, coverage)[0], hand)
 
 
 # Exchange between levels

@@ -92,10 +92,14 @@ class Network(nn.Module):
         `Explanation`.
         """
         config = self.config
-        features = [fusion(maps) for fusion, maps in zip(self.fusion, pyramid, strict=True)]
         coverage = [
-            Coverage.of(size, feature.shape[-2], feature.shape[-1], config.patch * 2**level)
-            for level, feature in enumerate(features)
+            Coverage.of(
+                size, maps.shape[-2] // config.patch, maps.shape[-1] // config.patch, config.patch * 2**level
+            )
+            for level, maps in enumerate(pyramid)
+        ]
+        features = [
+            fusion(maps, cover) for fusion, maps, cover in zip(self.fusion, pyramid, coverage, strict=True)
         ]
         strength, confidence = [], []
         for level, csram in enumerate(self.csram):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from birqa.network.pooling import Coverage
 from birqa.pyramid import CHANNELS
 
 
@@ -40,7 +41,10 @@ class ResidualBlock(nn.Module):
 
 
 class AdaptiveFusion(nn.Module):
-    """X = concat of the pre-processed features; a = sigmoid(W2 relu(W1 GAP(X))); F = Conv(a * X)."""
+    """X = concat of the pre-processed features; a = sigmoid(W2 relu(W1 GAP(X))); F = Conv(a * X).
+
+    The mean of GAP is blind to the padding.
+    """
 
     def __init__(self, width: int, patch: int, squeeze: int, blocks: int) -> None:
         super().__init__()
@@ -55,13 +59,13 @@ class AdaptiveFusion(nn.Module):
         self.mix = nn.Conv2d(joined, width, 1)
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def forward(self, maps: Tensor, coverage: Coverage) -> Tensor:
         """maps (N, 7, H, W) -> (N, width, H / patch, W / patch)."""
         features = torch.split(maps, self.channels, dim=1)
         joined = torch.cat(
             [preprocess(feature) for preprocess, feature in zip(self.preprocess, features, strict=True)],
             dim=1,
         )
-        attention = torch.sigmoid(self.excite(F.relu(self.squeeze(joined.mean((2, 3))))))
+        attention = torch.sigmoid(self.excite(F.relu(self.squeeze(coverage.mean(joined)))))
         fused: Tensor = self.blocks(F.relu(self.mix(joined * attention[..., None, None])))
         return fused
