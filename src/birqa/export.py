@@ -264,6 +264,17 @@ def _write_folder(
         os.replace(new, folder)
 
 
+def _preparation(config: BiRQAConfig) -> str:
+    """What a graph says of itself to who has no birqa at hand."""
+    return (
+        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by repeating the "
+        "edge (birqa.grid: where the cells begin). Repeat the edges down and right to a multiple of "
+        f"{config.multiple}, then by {HALO} pixels on every side. features.onnx takes both as float32 "
+        f"(1, 3, H + {2 * HALO}, W + {2 * HALO}); network.onnx its outputs, and size = (height, width) after "
+        "the means and before the edges."
+    )
+
+
 def export_onnx(model: Model, out: Path) -> list[Path]:
     """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
 
@@ -272,7 +283,8 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
     `model.config.multiple` (32 for the weights that come with the package), then by 5 pixels on every side.
     Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size` =
     (height, width) of the averaged pictures before padding, to network.onnx. `birqa.grid` says where the
-    cells of the averages begin. Raises ValueError where `out` is a model folder.
+    cells of the averages begin. The graphs' metadata say the same. Raises ValueError where `out` is a model
+    folder.
     """
     if (out / "model.json").exists():
         raise ValueError(f"{out} is a model folder, whose graphs are of another kind: choose another folder.")
@@ -283,6 +295,7 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
             tensor.CopyFrom(onnx.numpy_helper.from_array(model.tensors[tensor.name], tensor.name))
     written = []
     for name, graph in (("features", features_graph(model.config)), ("network", network)):
+        onnx.helper.set_model_props(graph, {"model": model.label, "pictures": _preparation(model.config)})
         path = out / f"{name}.onnx"
         with replacing(path) as part:
             part.write_bytes(graph.SerializeToString())

@@ -59,6 +59,9 @@ def test_exported_graphs_are_valid_and_hold_every_weight(tiny_model, tmp_path):
         graph = onnx.load(path, load_external_data=False)
         onnx.checker.check_model(graph, full_check=True)
         assert not any(tensor.external_data for tensor in graph.graph.initializer)
+        told = ort.InferenceSession(path).get_modelmeta().custom_metadata_map
+        assert told["model"] == model.label
+        assert f"multiple of {model.config.multiple}, then by 5 pixels" in told["pictures"]
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     for name, value in model.tensors.items():
         np.testing.assert_array_equal(weights[name], value, err_msg=name)
