@@ -267,8 +267,8 @@ def _write_folder(
 def _preparation(config: BiRQAConfig) -> str:
     """What a graph says of itself to who has no birqa at hand."""
     return (
-        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by repeating the "
-        "edge (birqa.grid: where the cells begin). Repeat the edges down and right to a multiple of "
+        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by repeating "
+        "the edge (birqa.grid: where the cells begin). Repeat the edges down and right to a multiple of "
         f"{config.multiple}, then by {HALO} pixels on every side. features.onnx takes both as float32 "
         f"(1, 3, H + {2 * HALO}, W + {2 * HALO}); network.onnx its outputs, and size = (height, width) after "
         "the means and before the edges."
