@@ -43,4 +43,16 @@ def test_a_bad_file_is_told_and_the_rest_goes_on(cli, suspects):
     answer = cli("audit", suspects / "ref.png", suspects / "bad.png", suspects / "honest.png")
     assert answer.code == 2
     assert "bad.png" in answer.complaint
-    assert "honest.png" in answer.out
+    header, failed, honest = (line.split("\t") for line in answer.out.splitlines())
+    assert len(header) == len(failed) == len(honest)
+    assert (failed[0], failed[-1]) == ("failed", str(suspects / "bad.png"))
+    assert honest[-1] == str(suspects / "honest.png")
+    rows = json.loads(cli("audit", suspects / "ref.png", suspects / "bad.png", "--json").out)
+    assert [set(row) for row in rows] == [{"ref", "dist", "error"}]
+
+
+def test_a_picture_halved_and_enlarged_again_is_not_taken_for_optimised(cli, suspects):
+    ref = Image.open(suspects / "ref.png")
+    half = ref.resize((ref.width // 2, ref.height // 2), Image.Resampling.BICUBIC)
+    half.resize(ref.size, Image.Resampling.BICUBIC).save(suspects / "half.png")
+    assert cli("audit", suspects / "ref.png", suspects / "half.png").out.splitlines()[1].startswith("clean")

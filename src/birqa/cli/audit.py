@@ -43,6 +43,9 @@ def command(
         except (ValueError, OSError, MemoryError) as error:
             failed = True
             print(f"birqa: {options.naming(pair.dist, str(error))}", file=sys.stderr)
+            rows.append({"ref": str(pair.ref), "dist": str(pair.dist), "error": str(error)})
+            if not as_json:
+                print("failed", *[""] * (2 + len(SHOWN)), pair.dist, sep="\t", flush=True)
             continue
         suspect = suspect or verdict.optimised
         rows.append({"ref": str(pair.ref), "dist": str(pair.dist), **verdict.to_dict()})
