@@ -57,6 +57,15 @@ def test_speed():
     assert ratios["birqa (torch)"] == pytest.approx(1 / 4, rel=0.2)
 
 
+def test_where_lossy_pictures_end():
+    (jpeg,) = (
+        row
+        for row in measured("outside")["rows"]
+        if (row["series"], row["metric"]) == ("JPEG, quality 97 to 70", "birqa.kadid")
+    )
+    assert f"read about {jpeg['first']:.2f}".replace("0.", ".") + " (JPEG of quality 97" in readme()
+
+
 def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
