@@ -83,8 +83,8 @@ def test_what_the_audit_finds():
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
     said = (
         "nearly all of what PGD does at 4/255, three in four of C&W, half of FGSM, at one or two false "
-        "alarms in a hundred (one in fifteen of photographs that were reduced and enlarged again), but only "
-        "one in six pictures of an attacker who takes the shift into account"
+        "alarms in a hundred (one in fifteen of small photographs that were reduced and enlarged again, and "
+        "more of large ones), but only one in six pictures of an attacker who takes the shift into account"
     )
     assert said in readme()
     assert found["pgd"] > 0.9
