@@ -29,14 +29,14 @@ def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
     """Shares of triangular bins centred evenly from low to high, in each of CELLS x CELLS parts:
     (N, C, H, W) -> (N, C * bins, CELLS, CELLS).
 
-    A bin is a difference of means of ramps clamp(t - k, 0, 1), which leaves exactly 0 where nothing lies; the
-    outer bins take what lies beyond.
+    A bin is a difference of means of ramps clamp(t - k, 0, 1), which leaves 0 where nothing lies, or one
+    rounding of the mean; the outer bins take what lies beyond.
     """
     placed = (values - low) * ((bins - 1) / (high - low))
     knots = torch.arange(bins - 1, device=values.device, dtype=values.dtype)[:, None, None]
     above = (placed[:, :, None] - knots).clamp(0, 1)
     none = torch.zeros_like(above[:, :, :1])
-    # Averaged alike, so that equal ramps leave exactly nothing between them.
+    # Averaged alike, so that equal ramps leave nothing between them.
     ends = torch.cat([none + 1, above, none], dim=2)
     ends = part_means(ends.flatten(1, 2)).unflatten(1, ends.shape[1:3])
     return (ends[:, :, :-1] - ends[:, :, 1:]).flatten(1, 2)
