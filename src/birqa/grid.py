@@ -19,8 +19,8 @@ LUMA = (5, 9, 2)
 """Sixteenths of red, green and blue: near BT.601's luma, in small whole numbers. Colours that a codec has
 averaged over 2x2 pixels must not count."""
 MUCH_MORE = 1.7
-"""Times the mean squared difference on the corner's grid. By 2x2 cells no rated pair of docs/results.md comes
-there."""
+"""Times the mean squared difference on the corner's grid: above what codecs make of it, below what halving
+and doubling by nearest neighbour, bicubic or Lanczos does."""
 ALIKE = 1e-4
 """Grids whose differences differ by less, relatively, are alike, whatever an engine's rounding: the first
 counts."""

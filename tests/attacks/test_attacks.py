@@ -267,6 +267,8 @@ def test_cw_moves_black_and_white_samples_too():
         change += (attacked - dist).abs()
     for rows in (slice(0, 8), slice(8, 16)):
         assert change[:, :, rows].min() > 1 / 255
+        # As the docstring says.
+        assert change[:, :, rows].max() < 2.6 / 255
 
 
 def test_cw_tells_where_kappa_holds_it_back():

@@ -146,7 +146,7 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(refuses, pair)
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a folder that takes no files")
 def test_a_folder_that_takes_no_files_is_told_before_the_work(refuses, pair):
-    refuses(" be written", "score", *pair, "--csv", "/sys/kernel/out.csv")
+    refuses("may not be written", "score", *pair, "--csv", "/sys/kernel/out.csv")
 
 
 def test_a_peer_s_table_is_not_written_over(refuses, pair):

@@ -72,14 +72,15 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         raise typer.BadParameter(f"{path} is a folder; name a file, such as {path / 'result'}")
     # Written beside, then renamed, it needs its folder; a device or pipe is written to as it is.
     beside = path.resolve().parent if path.is_file() or not path.exists() else path
-    if not os.access(beside, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+    if path.exists() and not os.access(path, os.W_OK):
         raise typer.BadParameter(f"{path} may not be written; choose another place")
     if beside.is_dir():
+        # Permissions alone do not tell of a full disk, or of folders that take no files.
         try:
             tempfile.TemporaryFile(dir=beside).close()
         except OSError as error:
             raise typer.BadParameter(
-                f"{path} cannot be written ({error.strerror}); choose another place"
+                f"{path} may not be written ({error.strerror}); choose another place"
             ) from None
     if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
         raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")

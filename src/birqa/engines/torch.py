@@ -13,7 +13,7 @@ from birqa.engines.base import Parts
 from birqa.features.maps import LbpMode
 from birqa.images import to_float
 from birqa.model import Model, ModelError
-from birqa.network.birqa import BiRQA, find_grids
+from birqa.network.birqa import BiRQA
 from birqa.network.precision import full_precision
 
 
@@ -76,9 +76,7 @@ class TorchEngine:
 
     def explain(self, dist: np.ndarray, ref: np.ndarray) -> Parts:
         with torch.no_grad():
-            pair = self._tensor(dist), self._tensor(ref)
-            parts = self.module.explain(*pair)
-            (grid,) = find_grids(*pair, self.module.config.shrink)
+            parts = self.module.explain(self._tensor(dist), self._tensor(ref))
         return Parts(
             float(parts.score),
             parts.level_score[0].cpu().numpy(),
@@ -86,7 +84,7 @@ class TorchEngine:
             [value[0, 0].cpu().numpy() for value in parts.strength],
             [value[0, 0].cpu().numpy() for value in parts.confidence],
             parts.quality[0, 0].cpu().numpy(),
-            grid,
+            parts.grid,
         )
 
     def _tensor(self, image: np.ndarray) -> Tensor:

@@ -37,7 +37,9 @@ class Explanation(NamedTuple):
     confidence: list[Tensor]
     """L - 1 CSRAM confidence maps in (0, 1), shaped as the strength maps."""
     quality: Tensor
-    """(N, 1, h_0, w_0), in [0, 1]: reliability-weighted local score on the finest grid."""
+    """(N, 1, h_0, w_0), in [0, 1]: reliability-weighted local score, finest level."""
+    grid: Grid = CORNER
+    """Of the cells that were averaged."""
 
 
 class Network(nn.Module):
@@ -149,7 +151,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
-def shrunk(image: Tensor, factor: int, grid: Grid = CORNER) -> Tensor:
+def shrunk(image: Tensor, factor: int, grid: Grid) -> Tensor:
     """Means over factor x factor pixels; the edges are repeated to whole cells of the grid."""
     if factor == 1:
         return image
@@ -165,12 +167,13 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
     weights = torch.tensor(LUMA).to(dist)[:, None, None]
     sums = torch.zeros(len(dist), shrink**2, device=dist.device)
     counts = torch.zeros(shrink**2)
-    for band in bands(dist.shape[-2:], shrink):
-        change = ((dist[..., band, :] - ref[..., band, :]) * weights).sum(1, keepdim=True)
-        squares = F.avg_pool2d(change, shrink, stride=1).square()
-        cells = [squares[..., row::shrink, column::shrink] for row, column in np.ndindex(shrink, shrink)]
-        sums += torch.stack([one.sum((1, 2, 3)) for one in cells], dim=1)
-        counts += torch.tensor([one[0].numel() for one in cells])
+    with full_precision(dist.device):
+        for band in bands(dist.shape[-2:], shrink):
+            change = ((dist[..., band, :] - ref[..., band, :]) * weights).sum(1, keepdim=True)
+            squares = F.avg_pool2d(change, shrink, stride=1).square()
+            cells = [squares[..., row::shrink, column::shrink] for row, column in np.ndindex(shrink, shrink)]
+            sums += torch.stack([one.sum((1, 2, 3)) for one in cells], dim=1)
+            counts += torch.tensor([one[0].numel() for one in cells])
     differences = sums.cpu() / counts
     return [choose_grid(one.reshape(shrink, shrink)) for one in differences.numpy()]
 
@@ -200,7 +203,14 @@ class BiRQA(nn.Module):
 
     def forward(self, dist: Tensor, ref: Tensor, levels: bool = False) -> Tensor:
         """With `levels`, (N, 1 + L): each score followed by the scores of its levels, fine to coarse."""
-        return self._scores(dist, ref, levels)
+        grids = find_grids(dist, ref, self.config.shrink)
+        if len(set(grids)) == 1:
+            return self._run(dist, ref, grids[0], levels=levels)
+        singly = [
+            self._run(dist[at : at + 1], ref[at : at + 1], grid, levels=levels)
+            for at, grid in enumerate(grids)
+        ]
+        return torch.cat(singly)
 
     def explain(self, dist: Tensor, ref: Tensor) -> Explanation:
         """The score with its parts; see `Explanation`."""
@@ -209,18 +219,7 @@ class BiRQA(nn.Module):
             raise ValueError("these pairs are scored on different grids of cells: explain them one by one.")
         (grid,) = grids
         explanation: Explanation = self._run(dist, ref, grid, explain=True)
-        return explanation
-
-    def _scores(self, dist: Tensor, ref: Tensor, levels: bool) -> Tensor:
-        with full_precision(dist.device):
-            grids = find_grids(dist, ref, self.config.shrink)
-        if len(set(grids)) == 1:
-            return self._run(dist, ref, grids[0], levels=levels)
-        singly = [
-            self._run(dist[at : at + 1], ref[at : at + 1], grid, levels=levels)
-            for at, grid in enumerate(grids)
-        ]
-        return torch.cat(singly)
+        return explanation._replace(grid=grid)
 
     def _run(self, dist: Tensor, ref: Tensor, grid: Grid, **wanted: bool):  # type: ignore[no-untyped-def]
         multiple, shrink = self.config.multiple, self.config.shrink
