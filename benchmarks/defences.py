@@ -144,7 +144,7 @@ def main() -> None:
                 train_pairs=others,
                 progress=lambda done, of: print(f"{done} of {of}", flush=True),
             )
-            file = f"{name}-{metric}-{kind}.json"
+            file = f"{args.test.resolve().parent.name}-{metric}-{kind}.json"
             with replacing(args.cards / file) as part:
                 part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
             recipe = recipe_of(kind, args.recipes)

@@ -83,6 +83,57 @@ def test_folder_within_the_other(tmp_path):
     assert left == [ref / "b.png"]
 
 
+def test_folders_pair_by_name_in_whatever_folder(tmp_path):
+    ref = touch(tmp_path / "ref", "a.png", "sub/b.png", "lonely.png")
+    dist = touch(tmp_path / "dist", "q10/a.jpg", "q30/a.jpg", "q10/b.jpg", "q10/a_q10.jpg")
+    pairs, left = pair_inputs(ref, [dist], "name")
+    assert pairs == [
+        Pair(ref / "a.png", dist / "q10" / "a.jpg"),
+        Pair(ref / "a.png", dist / "q30" / "a.jpg"),
+        Pair(ref / "sub" / "b.png", dist / "q10" / "b.jpg"),
+    ]
+    assert left == [dist / "q10" / "a_q10.jpg", ref / "lonely.png"]
+
+
+def test_folders_pair_by_the_longest_beginning_of_a_name(tmp_path):
+    ref = touch(tmp_path / "ref", "kodim1.png", "kodim10.png", "kodim1_crop.png")
+    dist = touch(
+        tmp_path / "dist",
+        "kodim1.jpg",
+        "kodim10_q30.jpg",
+        "q50/kodim1-q50.webp",
+        "kodim1_crop_q30.jpg",
+        "kodim1_cropped.jpg",
+        "kodim11_q30.jpg",
+        "kodim1b.jpg",
+    )
+    pairs, left = pair_inputs(ref, [dist], "prefix")
+    assert pairs == [
+        Pair(ref / "kodim1.png", dist / "kodim1.jpg"),
+        Pair(ref / "kodim1.png", dist / "kodim1_cropped.jpg"),
+        Pair(ref / "kodim1.png", dist / "q50" / "kodim1-q50.webp"),
+        Pair(ref / "kodim10.png", dist / "kodim10_q30.jpg"),
+        Pair(ref / "kodim1_crop.png", dist / "kodim1_crop_q30.jpg"),
+    ]
+    assert left == [dist / "kodim11_q30.jpg", dist / "kodim1b.jpg"]
+
+
+@pytest.mark.parametrize("match", ["path", "name", "prefix"])
+def test_files_of_a_folder_inside_the_other_are_of_the_inner_one(tmp_path, match):
+    folder = touch(tmp_path, "a.png", "originals/a.png")
+    assert pair_inputs(folder / "originals", [folder], match) == (
+        [Pair(folder / "originals" / "a.png", folder / "a.png")],
+        [],
+    )
+
+
+def test_references_named_alike_in_two_folders(tmp_path):
+    ref, dist = touch(tmp_path / "ref", "a.png", "sub/a.png"), touch(tmp_path / "dist", "a.jpg")
+    assert len(pair_inputs(ref, [dist])[0]) == 1
+    with pytest.raises(PairingError, match=r"a\.png and .*a\.png are named alike, so which .* of .*a\.jpg"):
+        pair_inputs(ref, [dist], "name")
+
+
 def test_every_version_of_a_reference_is_a_pair(tmp_path):
     ref, dist = (
         touch(tmp_path / "ref", "a.png"),
@@ -126,7 +177,7 @@ def test_pairing_errors(tmp_path):
         (pictures, [empty], "empty holds no pictures"),
         (pictures, [file], "is a folder: give exactly one folder"),
         (pictures, [other, other], "is a folder: give exactly one folder"),
-        (pictures, [other], "no picture in .*o has the name of one in .*p"),
+        (pictures, [other], "no picture in .*o has the path inside the folder of one in .*p: --match name"),
     ]
     for ref, dist, message in cases:
         with pytest.raises(PairingError, match=message) as caught:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from birqa.files import walk
 
@@ -17,6 +18,10 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 """Lower-case suffixes of the files that are taken from a folder; a file named outright may have any."""
+
+
+Match = Literal["path", "name", "prefix"]
+"""What pictures of two folders have in common that go together; see `pair_inputs`."""
 
 
 class PairingError(ValueError):
@@ -31,14 +36,18 @@ class Pair:
     dist: Path
 
 
-def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]]:
+def pair_inputs(ref: Path, dist: Sequence[Path], match: Match = "path") -> tuple[list[Pair], list[Path]]:
     """Pair reference and distorted inputs; returns the pairs and the sorted files left without partner.
 
     - ``ref`` a file: it is paired with every file in ``dist`` and, folder by folder, with every picture
       found in folders in ``dist`` (except itself). Nothing is left over.
-    - ``ref`` a folder: ``dist`` must be one folder; the pictures of both are paired by relative path without
-      suffix, so ``ref/a/x.png`` goes with ``dist/a/x.jpg`` and ``dist/a/x.webp``. Pictures without partner
-      are the second item.
+    - ``ref`` a folder: ``dist`` must be one folder. Pictures of both go together where ``match`` says that
+      they agree: by ``path`` inside the folder without suffix, so ``ref/a/x.png`` goes with ``dist/a/x.jpg``
+      and ``dist/a/x.webp``; by ``name`` without suffix, in whatever folders below, so it goes with
+      ``dist/q30/x.jpg`` too; by ``prefix``, where more may follow the name after a character that is no
+      letter or digit, so it goes with ``dist/x_q30.jpg`` too, unless there is a reference of a longer name
+      that fits. Of a folder inside the other one, files count for the inner one. Pictures without partner are
+      the second item.
 
     Folders are searched recursively, linked ones too, for files with one of `IMAGE_SUFFIXES`, in sorted
     order, leaving out hidden files and folders.
@@ -70,25 +79,42 @@ def pair_inputs(ref: Path, dist: Sequence[Path]) -> tuple[list[Pair], list[Path]
 
     if len(dist) != 1 or not dist[0].is_dir():
         raise PairingError(f"the reference {ref} is a folder: give exactly one folder of distorted pictures")
-    refs, dists = _by_stem(ref), _by_stem(dist[0])
-    matched = sorted(refs.keys() & dists.keys())
-    for stem in matched:
-        if len(refs[stem]) > 1:
+    refs, dists = _apart(ref, dist[0])
+    named: dict[str, list[Path]] = {}
+    for file in refs:
+        named.setdefault(_key(file, ref, match), []).append(file)
+    pairs = []
+    for file in dists:
+        key = _key(file, dist[0], match)
+        if match == "prefix":
+            key = next((part for part in _beginnings(key) if part in named), key)
+        partners = named.get(key, [])
+        if len(partners) > 1:
             raise PairingError(
-                f"{refs[stem][0]} and {refs[stem][1]} differ in suffix only, so which one is the reference "
+                f"{partners[0]} and {partners[1]} are named alike, so which one is the reference of {file} "
                 "is unclear: keep one of them"
             )
-    pairs = [Pair(refs[stem][0], file) for stem in matched for file in dists[stem]]
+        pairs += [Pair(one, file) for one in partners]
     if not pairs:
-        raise PairingError(
-            f"no picture in {dist[0]} has the name of one in {ref}: files pair up when their paths inside "
-            "the folders agree up to the suffix"
-        )
-    # By files, not stems: with one folder inside the other a file can be listed on both sides.
+        raise PairingError(f"no picture in {dist[0]} has {_AGREEMENT[match]} of one in {ref}: {hint(match)}")
+    pairs.sort(key=lambda pair: (pair.ref.relative_to(ref).with_suffix(""), pair.dist))
     paired = {file for pair in pairs for file in (pair.ref, pair.dist)}
-    return pairs, sorted(
-        {file for side in (refs, dists) for files in side.values() for file in files} - paired
-    )
+    return pairs, sorted({*refs, *dists} - paired)
+
+
+_AGREEMENT: dict[Match, str] = {
+    "path": "the path inside the folder",
+    "name": "the name",
+    "prefix": "the beginning of the name",
+}
+
+
+def hint(match: Match) -> str:
+    """What other ways there are to match files that found no partner."""
+    if match == "prefix":
+        return "x.png goes with x.jpg, x_q30.jpg and the like, in folders below as well"
+    wider = "" if match == "name" else "--match name looks in all folders below, "
+    return f"{wider}--match prefix takes x_q30.jpg for a version of x.png as well"
 
 
 def read_pairs_csv(path: Path) -> list[Pair]:
@@ -161,8 +187,28 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def _by_stem(folder: Path) -> dict[Path, list[Path]]:
-    files: dict[Path, list[Path]] = {}
-    for file in _pictures(folder):
-        files.setdefault(file.relative_to(folder).with_suffix(""), []).append(file)
-    return files
+def _apart(ref: Path, dist: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures of both folders; those of a folder inside the other one are listed once, for the inner."""
+    refs, dists = _pictures(ref), _pictures(dist)
+    above, below = os.path.realpath(ref), os.path.realpath(dist)
+    if above == below:
+        return refs, dists
+    if below.startswith(above + os.sep):
+        inner = {os.path.realpath(file) for file in dists}
+        return [file for file in refs if os.path.realpath(file) not in inner], dists
+    if above.startswith(below + os.sep):
+        inner = {os.path.realpath(file) for file in refs}
+        return refs, [file for file in dists if os.path.realpath(file) not in inner]
+    return refs, dists
+
+
+def _key(file: Path, folder: Path, match: Match) -> str:
+    return file.relative_to(folder).with_suffix("").as_posix() if match == "path" else file.stem
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """The name, then its beginnings that end before a character that is no letter or digit, longest first."""
+    yield name
+    for end in range(len(name) - 1, 0, -1):
+        if not name[end].isalnum():
+            yield name[:end]

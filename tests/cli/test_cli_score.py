@@ -54,11 +54,25 @@ def test_two_folders_pair_by_name_and_report_what_is_left_over(cli, folder, expe
     assert [(score, Path(dist).name) for score, dist, _ in table(answer)] == [
         (f"{expected[name]:.4f}", name) for name in ("a.webp", "b.png", "c.png")
     ]
-    left, summary = answer.err.splitlines()
+    left, hint, summary = answer.err.splitlines()
+    assert "files went together by path; --match name looks in all folders below" in hint
     assert left == f"birqa: {folder / 'ref/lonely.png'} has no partner and is left out."
     mean = np.mean([expected[name] for name in ("a.webp", "b.png", "c.png")])
     lowest = f"lowest {expected['a.webp']:.4f} ({folder / 'dist/a.webp'})"
     assert summary == f"birqa: 3 of 3 scored, mean {mean:.4f}, {lowest}"
+
+
+def test_versions_that_carry_the_reference_in_their_names(cli, folder, expected):
+    for name, version in (("a.webp", "q1/a_q10.webp"), ("b.png", "q1/b-1.png"), ("c.png", "c.png")):
+        (folder / "versions" / version).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "dist" / name, folder / "versions" / version)
+    answer = cli("score", folder / "ref", folder / "versions", "--match", "prefix")
+    assert answer.code == 0
+    assert [(score, Path(dist).name) for score, dist, _ in table(answer)] == [
+        (f"{expected['a.webp']:.4f}", "a_q10.webp"),
+        (f"{expected['b.png']:.4f}", "b-1.png"),
+        (f"{expected['c.png']:.4f}", "c.png"),
+    ]
 
 
 def test_one_reference_against_many(cli, folder, expected):

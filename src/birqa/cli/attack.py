@@ -45,6 +45,7 @@ def command(
     ] = "birqa",
     device: options.Device = None,
     resize: options.Resize = "none",
+    match: options.Match = "path",
     as_json: options.Json = False,
 ) -> None:
     """Change pictures, hardly visibly, so that their score moves; say how far it and they did.
@@ -82,9 +83,8 @@ def command(
             f"birqa: 8-bit pictures move by whole grey levels, so within {budget} by {int(levels)} at most.",
             file=sys.stderr,
         )
-    pairs, unmatched = pair_inputs(ref, dist)
-    for path in unmatched:
-        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+    pairs, unmatched = pair_inputs(ref, dist, match)
+    options.report_unmatched(unmatched, match)
     one_picture = not ref.is_dir() and len(dist) == 1 and not dist[0].is_dir()
     if one_picture and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")

@@ -18,6 +18,7 @@ def command(
     dist: Annotated[list[Path], typer.Argument(help="Distorted picture(s) or folder, to be looked at.")],
     threads: options.Threads = None,
     resize: options.Resize = "none",
+    match: options.Match = "path",
     as_json: options.Json = False,
 ) -> None:
     """Compare plain, hardened, washed and moved scores; say which pictures look optimised for the score.
@@ -30,9 +31,8 @@ def command(
     from birqa.pairing import pair_inputs
     from birqa.robustness.audit import Auditor
 
-    pairs, unmatched = pair_inputs(ref, dist)
-    for path in unmatched:
-        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+    pairs, unmatched = pair_inputs(ref, dist, match)
+    options.report_unmatched(unmatched, match)
     auditor = Auditor(threads=threads)
     if not as_json:
         print("verdict", "suspicion", "threshold", *SHOWN, "picture", sep="\t")

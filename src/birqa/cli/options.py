@@ -22,6 +22,13 @@ Resize = Annotated[
     Literal["none", "dist-to-ref", "ref-to-dist"],
     typer.Option(help="What to do with a pair of different sizes; none reports it as an error."),
 ]
+Match = Annotated[
+    Literal["path", "name", "prefix"],
+    typer.Option(
+        help="Which files of two folders go together: those of one path without suffix, of one name in "
+        "whatever folder below, or those whose name begins so: x_q30.jpg with x.png."
+    ),
+]
 Background = Annotated[
     str, typer.Option(help="What transparency is laid on: a grey level or R,G,B, each in 0..1.")
 ]
@@ -84,6 +91,17 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
             ) from None
     if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
         raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")
+
+
+def report_unmatched(unmatched: Iterable[Path], match: Literal["path", "name", "prefix"]) -> None:
+    """Name the files without partner on standard error, and what might find them one."""
+    from birqa.pairing import hint
+
+    files = list(unmatched)
+    for path in files:
+        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+    if files and match != "prefix":
+        print(f"birqa: files went together by {match}; {hint(match)}.", file=sys.stderr)
 
 
 def naming(path: Path, error: str) -> str:

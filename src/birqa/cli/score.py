@@ -22,6 +22,7 @@ def command(
     device: options.Device = None,
     threads: options.Threads = None,
     resize: options.Resize = "none",
+    match: options.Match = "path",
     background: options.Background = "0.5",
     as_json: options.Json = False,
     csv_file: options.CsvFile = None,
@@ -47,10 +48,9 @@ def command(
     elif ref is None or not dist:
         raise typer.BadParameter("REF and DIST are needed, or --pairs with a CSV file")
     else:
-        todo, unmatched = pair_inputs(ref, dist)
+        todo, unmatched = pair_inputs(ref, dist, match)
     options.check_output(csv_file, [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))])
-    for path in unmatched:
-        print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
+    options.report_unmatched(unmatched, match)
 
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     settings = {**scorer.settings, "resize": resize, "background": list(levels)}
