@@ -75,6 +75,24 @@ def test_versions_that_carry_the_reference_in_their_names(cli, folder, expected)
     ]
 
 
+def test_the_report_is_one_file(cli, folder, expected):
+    out = folder / "report.html"
+    (folder / "ref/d.png").write_bytes(b"")
+    (folder / "dist/d.png").write_bytes(b"")
+    answer = cli("score", folder / "ref", folder / "dist", "--report", out, "--worst", 1)
+    assert (answer.code, answer.out) == (2, "")
+    text = out.read_text(encoding="utf-8")
+    for name, score in expected.items():
+        assert f"{score:.4f}" in text
+        assert str(folder / "dist" / name) in text
+    assert "3 of 4 scored" in text
+    assert text.count("<img") == 3
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    refused = cli("score", folder / "ref", folder / "dist", "--report", folder / "ref/a.png")
+    assert refused.code == 2
+    assert "is an input, which would be destroyed" in refused.complaint
+
+
 def test_one_reference_against_many(cli, folder, expected):
     ref = folder / "ref/b.png"
     many = [folder / "dist" / name for name in ("c.png", "b.png")]

@@ -3,12 +3,19 @@
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from birqa.cli import options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from birqa.metric import FullReferenceMetric
+    from birqa.pairing import Pair
 
 
 def command(
@@ -26,6 +33,13 @@ def command(
     background: options.Background = "0.5",
     as_json: options.Json = False,
     csv_file: options.CsvFile = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page of the scores (HTML): means, the worst pairs with quality maps, all."
+        ),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Pairs of the report that are shown with pictures.")] = 20,
     fail_under: options.FailUnder = None,
     allow_unmatched: Annotated[
         bool, typer.Option(help="Files without partner in two folders are no failure.")
@@ -35,7 +49,7 @@ def command(
 
     Exit code: 0 all scored, 1 a score below --fail-under, 2 something could not be scored.
     """
-    from birqa.batch import score_pairs
+    from birqa.batch import load_pair, score_pairs
     from birqa.files import replacing
     from birqa.metric import create_full_reference
     from birqa.pairing import pair_inputs, read_pairs_csv
@@ -49,12 +63,14 @@ def command(
         raise typer.BadParameter("REF and DIST are needed, or --pairs with a CSV file")
     else:
         todo, unmatched = pair_inputs(ref, dist, match)
-    options.check_output(csv_file, [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))])
+    inputs = [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))]
+    options.check_output(csv_file, inputs)
+    options.check_output(report, [*inputs, csv_file])
     options.report_unmatched(unmatched, match)
 
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     settings = {**scorer.settings, "resize": resize, "background": list(levels)}
-    table = not as_json and csv_file is None
+    table = not as_json and csv_file is None and report is None
     as_lines = table and (len(todo) == 1 or not sys.stdout.isatty())
     rows: list[dict[str, Any]] = []
     for result in options.with_progress(score_pairs(scorer, todo, resize, levels), len(todo)):
@@ -80,6 +96,10 @@ def command(
     if csv_file is not None:
         with replacing(csv_file) as part:
             _write_csv(part, rows)
+    if report is not None:
+        page = _page(scorer, rows, worst, lambda pair: load_pair(pair, resize, levels))
+        with replacing(report) as part:
+            part.write_text(page, encoding="utf-8")
     if as_json:
         print(json.dumps(rows, indent=1))
     elif table and not as_lines:
@@ -111,6 +131,34 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         score = "[red]failed[/red]" if row["score"] is None else f"{row['score']:.4f}"
         table.add_row(score, escape(row["dist"]), escape(row["ref"]))
     Console().print(table)
+
+
+def _page(
+    scorer: "FullReferenceMetric",
+    rows: list[dict[str, Any]],
+    worst: int,
+    load: "Callable[[Pair], tuple[np.ndarray, np.ndarray]]",
+) -> str:
+    from birqa.pairing import Pair
+    from birqa.report.page import Row, Views, score_page
+
+    def views(pair: Pair) -> Views:
+        dist, ref = load(pair)
+        return Views(ref, dist, scorer.explain(dist, ref).quality_map)
+
+    return score_page(
+        [
+            Row(
+                Pair(Path(row["ref"]), Path(row["dist"])),
+                *(row.get(name) for name in ("score", "low", "high", "error")),
+            )
+            for row in rows
+        ],
+        f"{scorer.info.name} {scorer.info.version}",
+        ", ".join(f"{name} {value}" for name, value in rows[0]["settings"].items()),
+        worst,
+        views,
+    )
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

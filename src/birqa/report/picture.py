@@ -45,8 +45,8 @@ def explanation_picture(
     column = max(size[0], LEAST_COLUMN) + MARGIN
     low = float(explanation.quality_map.min())
     panels = [
-        ("reference", _fit(ref, size)),
-        ("distorted", _fit(dist, size)),
+        ("reference", fit(ref, size)),
+        ("distorted", fit(dist, size)),
         # Stretched to the range that is there, which the label tells.
         (f"quality map: {low:.2f} (dark) to 1.00 (bright)", _heat(explanation.quality_map, size, low, 1.0)),
     ]
@@ -114,9 +114,10 @@ def _draw_exchange(
 
 def _heat(values: np.ndarray, size: tuple[int, int], low: float, high: float) -> Image.Image:
     spread = max(high - low, 1e-6)
-    return _fit(colour_map((values - low) / spread), size)
+    return fit(colour_map((values - low) / spread), size)
 
 
-def _fit(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
+def fit(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
+    """(H, W, 3), uint8 or float in [0, 1], resized to (width, height)."""
     pixels = image if image.dtype == np.uint8 else np.rint(255 * to_float(image)).astype(np.uint8)
     return Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS)

@@ -1,0 +1,114 @@
+"""The page of many scores: what it says of whom, and that names cannot break it."""
+
+import base64
+import io
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birqa.pairing import Pair
+from birqa.report.page import THUMBNAIL, Row, Views, score_page, version_of
+
+
+def views(pair):
+    grey = np.full((300, 600, 3), 128, np.uint8)
+    return Views(grey, grey, np.ones((300, 600), np.float32))
+
+
+def page(rows, worst=0, show=views):
+    return score_page(rows, "birqa.test 1", "engine onnx", worst, show)
+
+
+def row(dist, score, ref="ref/x.png", **more):
+    return Row(Pair(Path(ref), Path(dist)), score, **more)
+
+
+def table_after(text, title):
+    """Cells of the table below a heading."""
+    rows = re.findall(r"<tr>(.*?)</tr>", text[text.index(title) :].split("</table>")[0])
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", one) for one in rows]
+
+
+def test_all_scores_lowest_first_with_their_ranges():
+    rows = [
+        row("d/b.jpg", 0.8125),
+        row("d/a.jpg", 0.25, low=0.1, high=0.4),
+        row("d/c.jpg", None, error="bad"),
+    ]
+    text = page(rows)
+    assert "2 of 3 scored: mean 0.5312, median 0.5312, lowest 0.2500, highest 0.8125." in text
+    assert table_after(text, "All, lowest first") == [
+        ["score", "range", "distorted", "reference"],
+        ["0.2500", "0.10 to 0.40", "d/a.jpg", "ref/x.png"],
+        ["0.8125", "", "d/b.jpg", "ref/x.png"],
+    ]
+    assert "<li>d/c.jpg: bad</li>" in text
+    assert text == page(rows)
+
+
+def test_every_score_stands_in_the_histogram():
+    scores = np.random.default_rng(0).uniform(0, 1, 57)
+    counts = re.findall(
+        r"<title>(\S+) to (\S+): (\d+)</title>", page([row("a", float(one)) for one in (*scores, 0.0, 1.0)])
+    )
+    assert sum(int(count) for _, _, count in counts) == 59
+    for low, high, count in counts:
+        inside = np.sum((scores >= float(low)) & (scores < float(high)))
+        assert int(count) == inside + (low == "0.00") + (high == "1.00")
+
+
+def test_the_worst_are_shown_with_small_pictures():
+    asked = []
+
+    def show(pair):
+        asked.append(pair.dist.name)
+        return views(pair)
+
+    text = page([row(f"{name}.png", score) for name, score in (("a", 0.9), ("b", 0.1), ("c", 0.5))], 2, show)
+    assert asked == ["b.png", "c.png"]
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', text)
+    assert len(pictures) == 6
+    assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in pictures} == {
+        (THUMBNAIL, THUMBNAIL // 2)
+    }
+
+
+@pytest.mark.parametrize(
+    ("dist", "version"),
+    [("d/q30/x.jpg", "q30/*.jpg"), ("d/x_q30.jpg", "*_q30.jpg"), ("d/other.jpg", "other.jpg")],
+)
+def test_a_version_is_what_follows_the_references_name(dist, version):
+    assert version_of(Pair(Path("ref/x.png"), Path(dist)), "d") == version.replace("/", os.sep)
+
+
+def test_means_of_versions_where_there_are_several_of_several_pictures():
+    rows = [
+        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png")
+        for name, quality, score in (("a", 10, 0.2), ("b", 10, 0.4), ("a", 90, 0.9), ("b", 90, 0.95))
+    ]
+    assert table_after(page(rows), "By version")[1:] == [
+        ["0.3000", "0.2000", "2", "*_q10.jpg"],
+        ["0.9250", "0.9000", "2", "*_q90.jpg"],
+    ]
+    assert "By version" not in page(rows[:2])
+    assert "By version" not in page(rows[::2])
+
+
+def test_names_cannot_break_the_page():
+    evil = "<script>alert('&')</script>.png"
+    text = page(
+        [row(evil, 0.5), row(evil, None, error=f"{evil} is bad"), row(os.fsdecode(b"\xff.png"), 0.6)], 1
+    )
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(&#x27;&amp;&#x27;)") == 3
+    assert text.encode("utf-8")
+
+
+def test_nothing_scored():
+    text = page([row("a.png", None, error="a.png is bad")], 3)
+    assert "None of 1 scored" in text
+    assert "<svg" not in text
