@@ -118,6 +118,32 @@ def test_folders_pair_by_the_longest_beginning_of_a_name(tmp_path):
     assert left == [dist / "kodim11_q30.jpg", dist / "kodim1b.jpg"]
 
 
+def test_numbered_frames_find_the_reference_of_their_folder(tmp_path):
+    ref = touch(tmp_path / "ref", "s1/001.png", "s2/001.png")
+    dist = touch(tmp_path / "dist", "s1/001_q30.png", "q30/s2/001.png", "s3/001.png")
+    with pytest.raises(PairingError, match="named alike"):
+        pair_inputs(ref, [dist], "prefix")
+    (dist / "s3/001.png").unlink()
+    assert pair_inputs(ref, [dist], "prefix") == (
+        [
+            Pair(ref / "s1" / "001.png", dist / "s1" / "001_q30.png"),
+            Pair(ref / "s2" / "001.png", dist / "q30" / "s2" / "001.png"),
+        ],
+        [],
+    )
+
+
+def test_accents_belong_to_their_letters_however_they_are_written(tmp_path):
+    whole, split = "caf\u00e9", "cafe\u0301"
+    ref = touch(tmp_path / "ref", "cafe.png", f"{whole}.png")
+    dist = touch(tmp_path / "dist", f"{split}.jpg", f"{split}_q30.jpg")
+    expected = [Pair(ref / f"{whole}.png", dist / f"{split}{end}.jpg") for end in ("", "_q30")]
+    assert sorted(pair_inputs(ref, [dist], "prefix")[0], key=lambda pair: pair.dist.name) == sorted(
+        expected, key=lambda pair: pair.dist.name
+    )
+    assert pair_inputs(ref, [dist])[0] == expected[:1]
+
+
 @pytest.mark.parametrize("match", ["path", "name", "prefix"])
 def test_files_of_a_folder_inside_the_other_are_of_the_inner_one(tmp_path, match):
     folder = touch(tmp_path, "a.png", "originals/a.png")

@@ -209,7 +209,7 @@ def save_model(
     """Write a model folder that `create_metric(folder)` takes; an existing one is replaced as a whole.
 
     `half` stores float16, which halves the file; the self-test score is that of the stored weights. `module`
-    itself is left as it is.
+    itself is left as it is. Raises ValueError where `folder` is there and is no model.
     """
     module = copy.deepcopy(module).eval().cpu()
     stored = {key: value.numpy() for key, value in module.network.state_dict().items()}
@@ -237,6 +237,16 @@ def save_model(
     _write_folder(folder, record, module.config, files, stored)
 
 
+def check_model_folder(folder: Path) -> None:
+    """Raises ValueError where `folder` holds something that is no model, which would be lost."""
+    if (
+        folder.exists()
+        and not (folder / "model.json").is_file()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise ValueError(f"{folder} is there and is no model: name another output, or move it away")
+
+
 def _write_folder(
     folder: Path,
     record: dict[str, Any],
@@ -244,6 +254,7 @@ def _write_folder(
     files: dict[str, bytes],
     stored: dict[str, np.ndarray],
 ) -> None:
+    check_model_folder(folder)
     kind: Kind = record["kind"]
     record = {"format": FORMAT} | record
     record |= {

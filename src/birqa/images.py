@@ -113,7 +113,7 @@ def to_float(array: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: floats outside [0, 1] or not finite, or a dtype whose range is not defined.
     """
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         white = np.float32(np.iinfo(array.dtype).max)
         return np.divide(array, white, dtype=np.float32)
     if array.dtype.kind != "f":
@@ -253,6 +253,11 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name} does not fit into the free memory: crop or downscale it") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "MAX_TEXT" in reason:
+            raise ImageError(
+                f"{name} carries more text or a larger colour profile than Pillow reads from a PNG: "
+                "export it without metadata"
+            ) from None
         raise ImageError(f"{name} is truncated or damaged ({reason}): copy or export it again") from None
 
 

@@ -407,7 +407,7 @@ def _pairs(dist: Any, ref: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def _items(value: Any) -> Sequence[Any]:
     if isinstance(value, np.ndarray):
         return list(value) if value.ndim == 4 else [value]
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         return value
     return [value]
 
@@ -418,6 +418,8 @@ def _picture(label: str, value: Any) -> np.ndarray:
         raise ValueError(f"{label} is a list of tensors: stack them to one (N, 3, H, W).")
     if not isinstance(value, np.ndarray):
         return load_image(value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{label} is a masked array, whose masked samples have no value: fill them first.")
     if value.ndim != 3 or value.shape[2] != 3 or not value.size:
         raise ValueError(
             f"{label} has shape {value.shape}, but RGB arrays (H, W, 3) are needed: "

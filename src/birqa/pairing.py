@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,9 @@ def pair_inputs(ref: Path, dist: Sequence[Path], match: Match = "path") -> tuple
       and ``dist/a/x.webp``; by ``name`` without suffix, in whatever folders below, so it goes with
       ``dist/q30/x.jpg`` too; by ``prefix``, where more may follow the name after a character that is no
       letter or digit, so it goes with ``dist/x_q30.jpg`` too, unless there is a reference of a longer name
-      that fits. Of a folder inside the other one, files count for the inner one. Pictures without partner are
-      the second item.
+      that fits. Of references named alike, the one counts whose folders the picture is in as well. Of a
+      folder inside the other one, files count for the inner one. Pictures without partner are the second
+      item.
 
     Folders are searched recursively, linked ones too, for files with one of `IMAGE_SUFFIXES`, in sorted
     order, leaving out hidden files and folders.
@@ -89,6 +91,8 @@ def pair_inputs(ref: Path, dist: Sequence[Path], match: Match = "path") -> tuple
         if match == "prefix":
             key = next((part for part in _beginnings(key) if part in named), key)
         partners = named.get(key, [])
+        if len(partners) > 1 and match != "path":
+            partners = _nearest(partners, file, ref, dist[0])
         if len(partners) > 1:
             raise PairingError(
                 f"{partners[0]} and {partners[1]} are named alike, so which one is the reference of {file} "
@@ -203,12 +207,24 @@ def _apart(ref: Path, dist: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _key(file: Path, folder: Path, match: Match) -> str:
-    return file.relative_to(folder).with_suffix("").as_posix() if match == "path" else file.stem
+    name = file.relative_to(folder).with_suffix("").as_posix() if match == "path" else file.stem
+    # Some systems write accents as characters of their own.
+    return unicodedata.normalize("NFC", name)
+
+
+def _nearest(partners: list[Path], file: Path, ref: Path, dist: Path) -> list[Path]:
+    """Of references that are named alike, the one that has most folders on its way in common with the file:
+    scene1/001.png for scene1/q30/001.png. All of them, where that does not decide."""
+    way = set(file.parent.relative_to(dist).parts)
+    shared = [len(way.intersection(one.parent.relative_to(ref).parts)) for one in partners]
+    best = [one for one, count in zip(partners, shared, strict=True) if count == max(shared)]
+    return best if len(best) == 1 else partners
 
 
 def _beginnings(name: str) -> Iterator[str]:
     """The name, then its beginnings that end before a character that is no letter or digit, longest first."""
     yield name
     for end in range(len(name) - 1, 0, -1):
-        if not name[end].isalnum():
+        # Marks belong to the letter before them.
+        if not (name[end].isalnum() or unicodedata.category(name[end]).startswith("M")):
             yield name[:end]

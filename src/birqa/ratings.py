@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 SPLITS = ("train", "val", "test")
 _RATED = ("ref", "dist", "image", "mos", "std", "split", "type", "level", "weight")
@@ -247,6 +248,10 @@ def _split(path: Path, line: int, text: str | None) -> str:
     return split
 
 
+def _stripped(cell: Any) -> Any:
+    return cell.strip() if isinstance(cell, str) else cell
+
+
 def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Header, and number and cells by column of each row. Columns of ours may be written in any case of
     letters.
@@ -259,7 +264,9 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]
         names = [name.strip() for name in reader.fieldnames or []]
         header = [name.casefold() if name.casefold() in COLUMNS else name for name in names]
         reader.fieldnames = header
-        rows = [(reader.line_num, row) for row in reader]
+        if len(header) == 1 and ";" in header[0]:
+            raise ValueError(f"{path} has its columns separated by semicolons: separate them by commas.")
+        rows = [(reader.line_num, {name: _stripped(cell) for name, cell in row.items()}) for row in reader]
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text: save it as CSV in UTF-8.") from None
     except csv.Error as error:

@@ -141,11 +141,22 @@ def test_several_pictures_go_to_a_folder_and_a_bad_one_is_told(cli, photo, tmp_p
     rows = json.loads(answer.out)
     assert [row["picture"] for row in rows] == list(map(str, photos))
     assert "is not a picture" in rows[1]["error"]
-    names = ("p.json", "p_2.json")
+    names = ("p.png.json", "p.png_2.json")
     certificates = [load_certificate(tmp_path / "out" / name) for name in names]
     assert [(c.picture.width, c.picture.height) for c in certificates] == [(20, 16), (12, 10)]
     assert certificates[0].noise.seed != certificates[1].noise.seed
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    # Again is no loss; another picture of the name, or what is no certificate, is not written over.
+    assert cli("certify", photo, *QUICK, "-o", tmp_path / "out").code == 0
+    kept = (tmp_path / "out" / "p.png.json").read_bytes()
+    answer = cli("certify", second, *QUICK, "-o", tmp_path / "out")
+    assert answer.code == 2
+    assert "p.png.json is the certificate of another picture" in answer.complaint
+    (tmp_path / "out" / "p.png_2.json").write_text("{}")
+    answer = cli("certify", photo, second, *QUICK, "-o", tmp_path / "out")
+    assert answer.code == 2
+    assert (tmp_path / "out" / "p.png_2.json").read_text() == "{}"
+    assert kept != (tmp_path / "out" / "p.png.json").read_bytes()
 
 
 def test_a_radius_out_of_reach_is_said_before_and_after(cli, photo):

@@ -1,6 +1,7 @@
 """What every command does with files: inputs are never written over, and what cannot be read is named."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -43,8 +44,25 @@ def test_no_input_is_written_over(refuses, pair, arguments, victim):
     ref, dist = pair
     before = (ref.parent / victim).read_bytes()
     words = arguments.format(ref=ref, dist=dist, meta=ref.parent / "meta.csv").split()
-    refuses("is an input, which would be destroyed", *words)
+    refuses("is an input or another output, which would be destroyed", *words)
     assert (ref.parent / victim).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "score {ref} {dist} --csv {new} --report {new}",
+        "certify {dist} --samples 5 -o {new} --curve {new}",
+        "eval {meta} --cache {new} --scores {new}",
+        "robustness birqa --data {meta} -o {new} --cache {new}",
+    ],
+)
+def test_no_output_is_written_over_another(refuses, pair, arguments):
+    ref, dist = pair
+    new = ref.parent / "new"
+    words = arguments.format(ref=ref, dist=dist, meta=ref.parent / "meta.csv", new=new).split()
+    refuses("is an input or another output, which would be destroyed", *words)
+    assert not new.exists()
 
 
 def test_a_folder_is_no_file(refuses, pair):
@@ -97,7 +115,8 @@ def test_ratings_off_the_scale_are_refused(refuses, cli, pair, tmp_path):
     model = tmp_path / "none"
     refuses("1 ratings are outside 0..1", "calibrate", model, "--data", tmp_path / "points.csv")
     data = ("calibrate", model, "--data", tmp_path / "meta.csv")
-    refuses("--identity-mos 0 should be above 0", *data, "--identity-mos", 0)
+    for value in (0, "inf", "nan"):
+        refuses("should be a number above 0", *data, "--identity-mos", value)
     refuses("there is no metric", *data, "--mos-range", 0, 1)
 
 
@@ -221,3 +240,34 @@ def test_a_picture_too_large_for_the_engine_is_one_sentence(refuses, pair, tmp_p
     )
     monkeypatch.setattr(onnx.OnnxEngine, "explain", exhausted)
     refuses("does not fit into the free memory", "map", *pair, "-o", tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_verdict(pair, closed):
+    ref, dist = pair
+    command = [sys.executable, "-m", "birqa", "score", str(ref), str(dist), "--fail-under", "0.1"]
+    number = {"stdout": 1, "stderr": 2}[closed]
+    answer = subprocess.run(
+        ["sh", "-c", f'exec "$@" {number}>&-', "sh", *command], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0
+    assert "Traceback" not in answer.stderr
+
+
+def test_names_keep_to_their_line_and_column(cli, pair):
+    ref, dist = pair
+    odd = dist.rename(dist.parent / "a\tb\nc\x1b[31m.png")
+    (line,) = cli("score", ref, odd).out.splitlines()
+    assert line.split("\t")[1].endswith(r"a\tb\nc\x1b[31m.png")
+    (line,) = cli("blind", odd).out.splitlines()
+    assert line.split("\t")[1].endswith(r"a\tb\nc\x1b[31m.png")
+
+
+def test_a_table_of_scores_serves_as_a_table_of_pairs(cli, pair, monkeypatch):
+    ref, dist = pair
+    monkeypatch.chdir(ref.parent)
+    (ref.parent / "sub").mkdir()
+    assert cli("score", ref.name, dist.name, "--csv", "sub/scores.csv").code == 0
+    again = cli("score", "--pairs", "sub/scores.csv", "--json")
+    assert again.code == 0
+    assert json.loads(again.out)[0]["score"] == json.loads(cli("score", ref, dist, "--json").out)[0]["score"]

@@ -90,7 +90,7 @@ def test_the_report_is_one_file(cli, folder, expected):
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     refused = cli("score", folder / "ref", folder / "dist", "--report", folder / "ref/a.png")
     assert refused.code == 2
-    assert "is an input, which would be destroyed" in refused.complaint
+    assert "is an input or another output, which would be destroyed" in refused.complaint
 
 
 def test_one_reference_against_many(cli, folder, expected):

@@ -1,5 +1,6 @@
 """Peers by spec: values against independent implementations, direction, and what is refused."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from birqa.evaluation.peers import check_names, fingerprint, load_peer
+from birqa.evaluation.scoring import score_by_peers
 from birqa.pairing import Pair
 
 NOWHERE = Pair(Path("ref.png"), Path("dist.png"))
@@ -245,3 +247,30 @@ def test_a_program_that_was_made_again_is_another_peer(tmp_path):
         assert fingerprint(spec) == before
         tool.write_text(f"#!/bin/sh\necho .75 # {spec}\n")
         assert fingerprint(spec) != before
+
+
+def test_whatever_a_callable_does_the_batch_goes_on(tmp_path, monkeypatch, pair):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "odd.py").write_text(
+        "import os\n"
+        "def pair(dist, ref):\n    return [1, 2]\n"
+        "def key(dist, ref):\n    raise KeyError('nothing')\n"
+        "def leave(dist, ref):\n    raise SystemExit(3)\n"
+        "def die(dist, ref):\n    os._exit(3)\n"
+    )
+    files = []
+    for name, picture in zip(("dist", "ref"), pair, strict=True):
+        files.append(tmp_path / f"{name}.png")
+        Image.fromarray(picture).save(files[-1])
+    pairs = [Pair(files[1], files[0])]
+    for name, message in (
+        ("pair", r"python:odd:pair gives '\[1, 2\]', where one number is needed"),
+        ("key", r"python:odd:key failed \(KeyError: 'nothing'\)\."),
+        ("leave", "SystemExit: 3"),
+    ):
+        scores, errors = score_by_peers(pairs, [f"python:odd:{name}"], tmp_path / f"{name}.jsonl", 1)
+        assert np.isnan(scores).all()
+        assert re.fullmatch(message, errors[0])
+    with pytest.raises(ValueError, match="a process that scored pairs has ended by itself"):
+        score_by_peers(pairs, ["python:odd:die"], tmp_path / "die.jsonl", 1)

@@ -151,3 +151,13 @@ def test_the_loss_takes_folders_and_refuses_unknown_names(tiny_model, pair):
 def test_what_cannot_be_meant_is_refused_with_the_mend(loss, dist, message):
     with pytest.raises(ValueError, match=message):
         loss(dist, torch.rand(1, 3, 40, 40))
+
+
+@pytest.mark.parametrize("cast", ["half", "bfloat16", "double"])
+def test_casting_the_module_that_holds_it_changes_nothing(pair, cast):
+    dist, ref = (planes(picture) for picture in pair)
+    holder = torch.nn.ModuleDict({"loss": BiRQALoss()})
+    before = holder["loss"](dist, ref)
+    getattr(holder, cast)()
+    assert torch.equal(holder["loss"](dist, ref), before)
+    assert {value.dtype for value in holder.state_dict().values()} == {torch.float32}

@@ -595,3 +595,11 @@ def test_an_unknown_name_is_answered_with_what_there_is(name):
 def test_settings_that_contradict_each_other_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         birqa.create_metric("birqa", **settings)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_one_picture_at_8_and_16_bits_is_one_picture(photographs, metric_of, engine):
+    for picture in photographs:
+        deep = picture.astype(np.uint16) * 257
+        for pair in ((picture, deep), (deep, picture), (picture, deep.astype(">u2"))):
+            assert float(metric_of(engine=engine)(*pair)[0]) == 1

@@ -303,6 +303,19 @@ def test_a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it(
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
+def test_what_is_no_model_is_not_replaced(tiny_module, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "notes.txt").write_text("of the user")
+    (tmp_path / "file").write_text("of the user")
+    for name in ("model", "file"):
+        with pytest.raises(ValueError, match="is there and is no model"):
+            save_model(tiny_module(), tmp_path / name, name="birqa.other", version="8", card={})
+    assert (tmp_path / "model" / "notes.txt").read_text() == (tmp_path / "file").read_text() == "of the user"
+    (tmp_path / "empty").mkdir()
+    save_model(tiny_module(), tmp_path / "empty", name="birqa.other", version="8", card={})
+    assert load_model(tmp_path / "empty").version == "8"
+
+
 def test_a_failure_while_writing_leaves_the_old_model_and_nothing_beside_it(
     save_tiny, tiny_module, tmp_path, monkeypatch, pair
 ):

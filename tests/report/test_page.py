@@ -112,3 +112,14 @@ def test_nothing_scored():
     text = page([row("a.png", None, error="a.png is bad")], 3)
     assert "None of 1 scored" in text
     assert "<svg" not in text
+
+
+def test_a_pair_that_cannot_be_shown_is_told_and_the_rest_goes_on():
+    def show(pair):
+        if pair.dist.name == "a.png":
+            raise OSError("is gone")
+        return views(pair)
+
+    text = page([row("a.png", 0.1), row("b.png", 0.2)], 2, show)
+    assert "a.png: is gone" in text
+    assert text.count("<img") == 3

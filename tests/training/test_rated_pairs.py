@@ -142,3 +142,13 @@ def test_a_column_that_is_there_twice_or_a_row_that_is_cut_off_is_refused(table)
         read_rated_pairs(table("ref,dist,mos,split\na,b,0.5,val\na,c,0.7\n"))
     with pytest.raises(ValueError, match=r"line 4: mos='x' is not a number"):
         read_rated_pairs(table("ref,dist,mos\na,b,0.5\n\na,c,x\n"))
+
+
+def test_blanks_after_commas_belong_to_no_name(table):
+    (pair,) = read_rated_pairs(table("ref, dist, mos\na.png, b.png, 3\n"))
+    assert (pair.ref.name, pair.dist.name, pair.mos) == ("a.png", "b.png", 3)
+
+
+def test_semicolons_are_told(table):
+    with pytest.raises(ValueError, match="separate them by commas"):
+        read_rated_pairs(table("ref;dist;mos\na.png;b.png;3,5\n"))

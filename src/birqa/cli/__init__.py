@@ -92,9 +92,12 @@ EXTRAS = {
 
 def run() -> None:
     """Entry point: what a user can mend is one sentence and exit code 2, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        stream = getattr(sys, name)
         # A file name that the terminal cannot show is no reason to fail.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning
     try:
         app()

@@ -142,7 +142,7 @@ def command(
         outcomes.append(outcome)
         if not as_json:
             parts = [f"{value:.4f}" for value in (outcome.before, outcome.after, outcome.psnr, outcome.ssim)]
-            print(*parts, outcome.attacked, sep="\t", flush=True)
+            print(*parts, options.shown(Path(outcome.attacked)), sep="\t", flush=True)
     if as_json:
         records = [outcome.to_json() for outcome in outcomes]
         print(json.dumps({"settings": settings, "outcomes": records}, indent=1))

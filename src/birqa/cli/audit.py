@@ -40,12 +40,12 @@ def command(
     for pair in options.with_progress(iter(pairs), len(pairs)):
         try:
             verdict = auditor(*load_pair(pair, resize))
-        except (ValueError, OSError, MemoryError) as error:
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
             failed = True
             print(f"birqa: {options.naming(pair.dist, str(error))}", file=sys.stderr)
             rows.append({"ref": str(pair.ref), "dist": str(pair.dist), "error": str(error)})
             if not as_json:
-                print("failed", *[""] * (2 + len(SHOWN)), pair.dist, sep="\t", flush=True)
+                print("failed", *[""] * (2 + len(SHOWN)), options.shown(pair.dist), sep="\t", flush=True)
             continue
         suspect = suspect or verdict.optimised
         rows.append({"ref": str(pair.ref), "dist": str(pair.dist), **verdict.to_dict()})
@@ -55,7 +55,7 @@ def command(
             print(
                 "optimised" if verdict.optimised else "clean",
                 *(f"{figure:.4f}" for figure in figures),
-                pair.dist,
+                options.shown(pair.dist),
                 sep="\t",
                 flush=True,
             )

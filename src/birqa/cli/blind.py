@@ -57,7 +57,7 @@ def command(
             print(f"birqa: {options.naming(result.picture, result.error)}", file=sys.stderr)
         if not as_json and csv_file is None:
             score = "failed" if result.score is None else f"{result.score:.4f}"
-            print(score, row["picture"], sep="\t", flush=True)
+            print(score, options.shown(result.picture), sep="\t", flush=True)
         rows.append(row)
     if csv_file is not None:
         with replacing(csv_file) as part:

@@ -1,6 +1,7 @@
 """birqa calibrate: a prediction interval for a model's scores."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -35,8 +36,8 @@ def command(
     from birqa.pairing import Pair
     from birqa.ratings import check_unit_range, read_rated_pairs, rescaled, split_unit
 
-    if not identity_mos > 0:
-        raise typer.BadParameter(f"--identity-mos {identity_mos:g} should be above 0")
+    if not 0 < identity_mos < math.inf:
+        raise typer.BadParameter(f"--identity-mos {identity_mos:g} should be a number above 0")
     rated = read_rated_pairs(data)
     if mos_range is not None:
         rated = rescaled(rated, *mos_range)
@@ -48,6 +49,8 @@ def command(
         raise ValueError(
             f"there is no metric folder {model}: calibrate writes into one, such as OUT/model of birqa train."
         )
+    path = model / "model.json"
+    options.check_output(path, [data])
     results = score_pairs(
         create_full_reference(model, threads=threads), (Pair(pair.ref, pair.dist) for pair in rated)
     )
@@ -66,7 +69,6 @@ def command(
         coverage=coverage,
         data=f"{data.parent.name}/{data.name}, {len(rated)} pairs",
     )
-    path = model / "model.json"
     record = json.loads(path.read_text(encoding="utf-8")) | {"interval": interval.to_dict()}
     with replacing(path) as part:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from birqa.certify.certificate import Certificate
+    from birqa.certify.identity import Picture
 
 Denoiser = Annotated[
     str | None,
@@ -176,11 +177,14 @@ def command(
             if start:
                 # Draws that somebody made up would be kept, under a fresh sha256.
                 redraw(start, subject, pixels, memory=max_memory * 2**20)
+            picture = identify(pixels, photo.name)
+            if target != output and target is not None:
+                _check_replaceable(target, picture)
             with options.progress_bar("Certifying") as progress:
                 certificate = certify(
                     subject,
                     pixels,
-                    identify(pixels, photo.name),
+                    picture,
                     fresh_noise(),
                     request,
                     samples,
@@ -245,9 +249,17 @@ def _targets(photos: list[Path], output: Path | None) -> list[Path | None]:
     output.mkdir(exist_ok=True)
     targets: list[Path | None] = []
     for photo in photos:
-        target, number = output / f"{photo.stem}.json", 1
+        target, number = output / f"{photo.name}.json", 1
         while target in targets:
             number += 1
-            target = output / f"{photo.stem}_{number}.json"
+            target = output / f"{photo.name}_{number}.json"
         targets.append(target)
     return targets
+
+
+def _check_replaceable(target: Path, picture: "Picture") -> None:
+    """Raises ValueError where a file of this name, which nobody has typed, is none of the same picture."""
+    from birqa.certify.certificate import load_certificate
+
+    if target.exists() and not load_certificate(target).picture.shows(picture):
+        raise ValueError(f"{target} is the certificate of another picture: choose another output")

@@ -183,7 +183,11 @@ def _references(
             raise typer.BadParameter("--split needs --manifest, which says what belongs to which split")
         if not photographs.is_dir():
             raise ValueError(f"{photographs} is no folder: give the folder of the photographs")
-        files = sorted(path for path in photographs.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(
+            path
+            for path in photographs.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
         return files[:limit], {}
     listed = _read_manifest(manifest)
     files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
@@ -192,7 +196,7 @@ def _references(
 
 def _read_manifest(path: Path) -> dict[str, str]:
     """file -> split."""
-    from birqa.ratings import read_table
+    from birqa.ratings import SPLITS, read_table
 
     header, rows = read_table(path)
     if not {"file", "split"} <= set(header):
@@ -200,6 +204,10 @@ def _read_manifest(path: Path) -> dict[str, str]:
     for line, row in rows:
         if not row["file"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
+        if row["split"] not in SPLITS:
+            raise ValueError(
+                f"{path}, line {line}: split={row['split']!r} is not one of {', '.join(SPLITS)}."
+            )
     return {row["file"]: row["split"] for _, row in rows}
 
 

@@ -254,11 +254,13 @@ def _report_choices(
 
 def _brackets(refs: list[str]) -> str:
     """What the brackets are, or why there are none."""
-    from birqa.evaluation.agreement import MIN_REFERENCES, enough_references
+    from birqa.evaluation.agreement import MANY_REFERENCES, MIN_REFERENCES, enough_references
 
-    if enough_references(refs):
-        return "brackets are 95 % intervals by reference"
-    return f"too few references ({len(set(refs))}) for intervals, which need {MIN_REFERENCES}"
+    count = len(set(refs))
+    if not enough_references(refs):
+        return f"too few references ({count}) for intervals, which need {MIN_REFERENCES}"
+    rough = "" if count >= MANY_REFERENCES else f", of {count} references only, and so too narrow"
+    return f"brackets are 95 % intervals by reference{rough}"
 
 
 def _ends(interval: "Interval | None") -> str:

@@ -89,8 +89,10 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
             raise typer.BadParameter(
                 f"{path} may not be written ({error.strerror}); choose another place"
             ) from None
-    if path.exists() and path.resolve() in {one.resolve() for one in inputs if one is not None}:
-        raise typer.BadParameter(f"{path} is an input, which would be destroyed; choose another name")
+    if path.resolve() in {one.resolve() for one in inputs if one is not None}:
+        raise typer.BadParameter(
+            f"{path} is an input or another output, which would be destroyed; choose another name"
+        )
 
 
 def report_unmatched(unmatched: Iterable[Path], match: Literal["path", "name", "prefix"]) -> None:
@@ -102,6 +104,13 @@ def report_unmatched(unmatched: Iterable[Path], match: Literal["path", "name", "
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
     if files and match != "prefix":
         print(f"birqa: files went together by {match}; {hint(match)}.", file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """A name that keeps to its line and column, and plays no tricks on a terminal."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in str(path)
+    )
 
 
 def naming(path: Path, error: str) -> str:

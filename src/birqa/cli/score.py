@@ -90,20 +90,20 @@ def command(
             print(f"birqa: {options.naming(result.pair.dist, result.error)}", file=sys.stderr)
         if as_lines:
             score = "failed" if result.score is None else f"{result.score:.4f}"
-            print(score, row["dist"], row["ref"], sep="\t", flush=True)
+            print(score, *map(options.shown, (result.pair.dist, result.pair.ref)), sep="\t", flush=True)
         rows.append(row)
 
     if csv_file is not None:
         with replacing(csv_file) as part:
             _write_csv(part, rows)
-    if report is not None:
-        page = _page(scorer, rows, worst, lambda pair: load_pair(pair, resize, levels))
-        with replacing(report) as part:
-            part.write_text(page, encoding="utf-8")
     if as_json:
         print(json.dumps(rows, indent=1))
     elif table and not as_lines:
         _print_table(rows)
+    if report is not None:
+        page = _page(scorer, rows, worst, lambda pair: load_pair(pair, resize, levels))
+        with replacing(report) as part:
+            part.write_text(page, encoding="utf-8")
     scores = [row["score"] for row in rows if row["score"] is not None]
     if len(scores) > 1 and not as_json:
         lowest = min((row for row in rows if row["score"] is not None), key=lambda row: row["score"])
@@ -167,4 +167,13 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
             file, ["ref", "dist", "score", "low", "high", "metric", "version", "settings", "error"]
         )
         writer.writeheader()
-        writer.writerows({**row, "settings": json.dumps(row["settings"])} for row in rows)
+        for row in rows:
+            # So that `--pairs` finds the files: it looks from the table's folder.
+            files = {side: _from(Path(row[side]), path.parent) for side in ("ref", "dist")}
+            writer.writerow({**row, **files, "settings": json.dumps(row["settings"])})
+
+
+def _from(file: Path, folder: Path) -> str:
+    from birqa.files import relative_path
+
+    return str(file) if file.is_absolute() else relative_path(file, folder)

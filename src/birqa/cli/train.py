@@ -46,7 +46,7 @@ def command(
     from birqa.metric import require_torch
 
     require_torch()
-    from birqa.export import save_model
+    from birqa.export import check_model_folder, save_model
     from birqa.network.birqa import BiRQA
     from birqa.ratings import SPLITS, check_leakage, read_rated_pairs, rescaled
     from birqa.training.config import FINE_TUNING, load_recipe
@@ -64,6 +64,7 @@ def command(
         overrides = FINE_TUNING | {key: value for key, value in overrides.items() if value is not None}
     config = load_recipe(recipe, **overrides)
     written = read_card(card)
+    check_model_folder(out / "model")
     pairs = read_rated_pairs(data)
     check_leakage(pairs)
     if mos_range is not None:

@@ -34,7 +34,7 @@ def command(
     from birqa.metric import require_torch
 
     require_torch()
-    from birqa.export import save_single
+    from birqa.export import check_model_folder, save_single
     from birqa.ratings import check_leakage, read_rated_pairs, read_rated_pictures
     from birqa.registry import find_model
     from birqa.training.blind import BlindRecipe, check_learnable, fit_blind, pretrain
@@ -42,6 +42,7 @@ def command(
 
     parts = read_parts(recipe, BlindRecipe(), steps=steps)
     written = read_card(card)
+    check_model_folder(out / "model")
     pictures = read_rated_pictures(data)
     check_leakage(pictures)
     check_learnable(pictures)

@@ -44,7 +44,7 @@ def command(
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
     from birqa.evaluation.peers import load_callable, source_digest
-    from birqa.export import save_single
+    from birqa.export import check_model_folder, save_single
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
     from birqa.training.denoiser import Called, DenoiserRecipe, train_denoiser
@@ -53,6 +53,7 @@ def command(
     require_device(device)
     parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
     written = read_card(card)
+    check_model_folder(out / "model")
     rated = read_rated_pictures(data)
     check_leakage(rated)
     pictures = [picture for picture in rated if picture.split != "test"]

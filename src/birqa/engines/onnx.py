@@ -62,6 +62,10 @@ class OnnxEngine:
     def _run(
         self, network: Any, dist: np.ndarray, ref: np.ndarray, grid: Grid, outputs: list[str]
     ) -> list[np.ndarray]:
+        height, width = dist.shape[:2]
+        if dist.dtype != ref.dtype:
+            # Or the same picture at 8 and at 16 bits would differ by a rounding.
+            dist, ref = to_float(dist), to_float(ref)
         dist, ref = _shrunk(dist, self.config.shrink, grid), _shrunk(ref, self.config.shrink, grid)
         try:
             feed = {f"maps_{level}": maps for level, maps in enumerate(self.pyramid(dist, ref))}
@@ -69,7 +73,6 @@ class OnnxEngine:
             result: list[np.ndarray] = network.run(outputs, feed)
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
-            height, width = dist.shape[:2]
             raise NotScoredError(
                 f"ONNX Runtime could not score a {width}x{height} picture, likely for want of memory "
                 f"({str(error).splitlines()[0][:120]}): score a smaller one."

@@ -290,7 +290,15 @@ def _import(module: str) -> types.ModuleType:
 
 def _python(path: str) -> tuple[Score, bool]:
     function = load_callable(path)
-    return lambda dist, ref, pair: float(function(dist, ref)), True
+
+    def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
+        value = function(dist, ref)
+        try:
+            return float(value)
+        except TypeError:
+            raise ValueError(f"python:{path} gives {str(value)[:60]!r}, where one number is needed") from None
+
+    return score, True
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -58,7 +59,14 @@ def score_by_peers(
         work = partial(_score_chunk, partial(load_pair, resize=resize, background=background))
         results = pool.map(work, ([pairs[index] for index in chunk] for chunk in chunks))
         finished = len(pairs) - len(missing)
-        for chunk, answers in zip(chunks, results, strict=True):
+        for chunk in chunks:
+            try:
+                answers = next(results)
+            except BrokenProcessPool:
+                raise ValueError(
+                    "a process that scored pairs has ended by itself, or for want of memory: leave out the "
+                    "metric that did it, or take fewer workers."
+                ) from None
             fresh = {}
             for index, answer in zip(chunk, answers, strict=True):
                 if isinstance(answer, str):
@@ -119,8 +127,10 @@ def _score_chunk(
         try:
             dist, ref = load(pair)
             answers.append([_finite(peer, peer.score(dist, ref, pair)) for peer in _peers])
-        except (ValueError, OSError, MemoryError, RuntimeError, AssertionError) as error:
-            answers.append(str(error) or type(error).__name__)
+        # Others' metrics raise anything, and some try to end the process.
+        except (Exception, SystemExit) as error:
+            told = isinstance(error, ValueError | OSError | RuntimeError) and str(error)
+            answers.append(str(error) if told else f"{type(error).__name__}: {error}")
     return answers
 
 

@@ -58,7 +58,8 @@ def score_page(
 ) -> str:
     """The page: summary, histogram, means of like versions, the `worst` pairs with pictures, and all scores.
 
-    `views` is asked for the worst pairs, lowest first. The same rows and pictures give the same text.
+    `views` is asked for the worst pairs, lowest first; where it raises, the page says what instead. The same
+    rows and pictures give the same text.
     """
     scored = sorted((row for row in rows if row.score is not None), key=_score)
     failed = [row for row in rows if row.score is None]
@@ -68,7 +69,7 @@ def score_page(
         _summary(scored, len(rows)),
     ]
     if failed:
-        items = "".join(f"<li>{escape(_printable(_failure(row)))}</li>" for row in failed)
+        items = "".join(f"<li>{escape(_printable(_failure(row, row.error or '')))}</li>" for row in failed)
         parts.append(f'<h2>Not scored</h2><ul class="failed">{items}</ul>')
     if scored:
         parts.append(_histogram([_score(row) for row in scored]))
@@ -136,7 +137,11 @@ def _worst(scored: Sequence[Row], views: Callable[[Pair], Views]) -> list[str]:
         return []
     parts = [f"<h2>The lowest {len(scored)}</h2>"]
     for row in scored:
-        found = views(row.pair)
+        try:
+            found = views(row.pair)
+        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            parts.append(f"<p><b>{_score(row):.4f}</b> {escape(_printable(_failure(row, str(error))))}</p>")
+            continue
         pictures = (
             ("reference", found.ref),
             ("distorted", found.dist),
@@ -189,8 +194,7 @@ def _score(row: Row) -> float:
     return float("nan") if row.score is None else row.score
 
 
-def _failure(row: Row) -> str:
-    error = row.error or ""
+def _failure(row: Row, error: str) -> str:
     return error if row.pair.dist.name in error else f"{row.pair.dist}: {error}"
 
 
