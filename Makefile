@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 DEMO := .venv-demo
 DEV := .venv
 
-.PHONY: demo test lint results weights blind robustness purified defences certificates everything clean
+.PHONY: demo test lint results weights blind robustness purified defences defences-inward certificates everything clean
 .PHONY: remake-birqa.kadid remake-birqa.lite remake-birqa.kadid-tid remake-birqa.kadid-aat remake-audit
 .PHONY: remake-blind.clive remake-blind.clive-kadid remake-denoiser.blind remake-blind.clive-denoised
 .PHONY: remake-blind.clive-kadid-denoised
@@ -104,6 +104,9 @@ benchmarks/results/faithfulness.json: $(SETS)/tid2013/meta.csv | $(DEV)/ready
 benchmarks/results/outside.json: $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/outside.py $(DATA)/refs384 --out $@
 
+benchmarks/results/cuts.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/cuts.py $< --out $@
+
 benchmarks/results/fine-tuning.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/fine_tuning.py $< --runs runs/fine-tuning --out $@
 
@@ -125,7 +128,7 @@ benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-dat
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
-results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid tid2013-lite kadid-test-lite) $(foreach set,tid2013-exact tid2013 kadid-test kadid-test-all,benchmarks/results/$(set).json)
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases faithfulness outside cuts fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid tid2013-lite kadid-test-lite) $(foreach set,tid2013-exact tid2013 kadid-test kadid-test-all,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png
@@ -133,7 +136,7 @@ results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-d
 
 # The whole results page from nothing but the weights: a day on two cores.
 everything: benchmarks/results/seeds.json benchmarks/results/same-database.json
-	$(MAKE) robustness purified defences
+	$(MAKE) robustness purified defences defences-inward
 	$(MAKE) benchmarks/results/certificate-splits.json
 	$(AUDIT) build/audit.json
 	$(MAKE) results
@@ -180,13 +183,21 @@ defences: $(SETS)/train.csv | $(DEV)/ready
 		--out benchmarks/results/defences.json
 	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
+# An hour and a half: the same with attacks in training that push towards the middle of the scale, as the cards' do.
+defences-inward: $(SETS)/train.csv | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --name "$(CALLED_kadid-test)" \
+		--direction inward --metric birqa $(foreach kind,none R AT AAT AAT+R,--kind $(kind)) \
+		--runs runs/defences-inward --protocol recipes/robustness-defences.json --recipes recipes/defences \
+		--cards $(STUDIES)-inward --out benchmarks/results/defences-inward.json
+	$(DEV)/bin/birqa leaderboard $(STUDIES)-inward -o docs/defences-inward.md
+
 # Every shipped model by a target of its own, remake-NAME; an interrupted training goes on where it was.
 TRAIN = $(DEV)/bin/birqa train --data
 TRAIN_BLIND = $(DEV)/bin/birqa train-blind --data $(SETS)/clive.csv
 TRAIN_DENOISER = $(DEV)/bin/birqa train-denoiser --data $(SETS)/clive.csv
 SHIP = rm -rf src/birqa/weights/$(1) && cp -r runs/$(2)/model src/birqa/weights/$(1)
 AUDIT = $(DEV)/bin/python benchmarks/audit.py $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv \
-	--out benchmarks/results/audit.json --picture docs/audit.png --detector
+	--large $(DATA)/kodak --out benchmarks/results/audit.json --picture docs/audit.png --detector
 CALIBRATE = $(DEV)/bin/birqa calibrate runs/$(1)/model --data $(SETS)/kadid-test/meta.csv --identity-mos 0.918 \
 	--label-spread
 

@@ -1,12 +1,14 @@
 """Fits the detector of `birqa audit` and measures it on attacks and photographs that it has not seen.
 
     python benchmarks/audit.py build/sets/kadid-train/meta.csv build/sets/kadid-test/meta.csv \
-        --out benchmarks/results/audit.json --picture docs/audit.png --detector src/birqa/weights/audit.json
+        --large ../shared/data/kodak --out benchmarks/results/audit.json --picture docs/audit.png \
+        --detector src/birqa/weights/audit.json
 
 Fitted on photographs of the training split, clean and pushed up by PGD. The threshold is set, and false
 alarms and detections are measured, on held-out photographs: half of their references for the one, half for
 the other. Pictures are the middle of each, as in the robustness cards. Clean are KADID-10k's distortions and,
-as a group of its own that no more may be suspected of, photographs reduced and enlarged again.
+as a group of its own that no more may be suspected of, photographs reduced and enlarged again. Larger
+photographs treated so are only measured.
 """
 
 import argparse
@@ -23,11 +25,13 @@ from birqa.attacks import create_attack
 from birqa.attacks.subjects import load_subject
 from birqa.engines.torch import to_tensor
 from birqa.files import replacing
+from birqa.images import load_image
 from birqa.metric import create_metric
+from birqa.pairing import list_pictures
 from birqa.plots import new_figure, save_figure
 from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
-from birqa.robustness.audit import MOVE, Detector, Viewer, Views, fit, threshold_at
+from birqa.robustness.audit import MOVES, Detector, Viewer, Views, fit, threshold_at
 from birqa.robustness.subset import load_middle, stratified
 
 SEEN = {"pgd": {}}
@@ -41,7 +45,7 @@ UNSEEN = {
 }
 # Pictures that really became better: to find these is a false alarm.
 HONEST = {"honest": {}}
-AWARE = {"pgd that knows of the shift": {}}
+AWARE = {"pgd that knows of the shifts": {}}
 BUDGETS = (2 / 255, 4 / 255, 8 / 255)
 FALSE_ALARMS = 0.01
 # By how much photographs are reduced, how, and how they are enlarged again.
@@ -58,15 +62,17 @@ RESAMPLED = [
 ]
 
 
-def moved(picture: torch.Tensor) -> torch.Tensor:
+def moved(picture: torch.Tensor, by: tuple[int, int]) -> torch.Tensor:
     """As the audit moves it, for an attack that takes that into account."""
-    up, left = MOVE
-    return torch.nn.functional.pad(picture[..., up:, left:], (0, left, 0, up), mode="replicate")
+    up, left = by
+    return torch.nn.functional.pad(picture[..., up:, left:], (0, left, 0, up), mode="reflect")
 
 
 def also_moved(score):
-    """The score of a pair and that of the moved pair, together."""
-    return lambda dist, ref: score(dist, ref) + score(moved(dist), moved(ref))
+    """The score of a pair, and of the audit's moved pairs the one that it looks at, together."""
+    return lambda dist, ref: (
+        score(dist, ref) + torch.stack([score(moved(dist, by), moved(ref, by)) for by in MOVES]).amax(0)
+    )
 
 
 def resampled(ref: np.ndarray, factor: float, down: Resampling, up: Resampling) -> np.ndarray:
@@ -120,6 +126,7 @@ def main() -> None:
     parser.add_argument("--clean", type=int, default=1000, help="clean pictures of either split")
     parser.add_argument("--attacked", type=int, default=80, help="attacked pictures of either split")
     parser.add_argument("--side", type=int, default=128, help="of the middle; 0 takes whole pictures")
+    parser.add_argument("--large", type=Path, required=True, help="folder of whole photographs")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
     parser.add_argument("--detector", type=Path, required=True)
@@ -185,6 +192,13 @@ def main() -> None:
         for part in (0, 1)
     }
     threshold = max(threshold_at(group[0].tolist(), FALSE_ALARMS) for group in (clean, enlarged))
+    large = np.array(
+        [
+            detector.suspicion(look(resampled(ref, *way), ref))
+            for ref in map(load_image, list_pictures([args.large]))
+            for way in RESAMPLED
+        ]
+    )
     measured = stratified([pair for pair in test if pair.ref in refs[1::2]], args.attacked)
     pushed = attacked(
         [load_middle(pair, args.side) for pair in measured], SEEN | UNSEEN | HONEST | AWARE, subject
@@ -219,6 +233,8 @@ def main() -> None:
         "false_alarms": float((clean[1] > threshold).mean()),
         "resampled": len(enlarged[1]),
         "false_alarms_resampled": float((enlarged[1] > threshold).mean()),
+        "large": len(large),
+        "false_alarms_large": float((large > threshold).mean()),
         "rows": rows,
     }
     for row in rows:

@@ -37,13 +37,17 @@ TABLE = ("none", "R", "AT", "AAT")
 CONTROLS = ("AAT+R", "AT-anchors", "AAT-2", "AAT-3", "AAT-8")
 
 
-def recipe_of(kind: str, folder: Path) -> TrainingConfig:
-    """Its file, or for AAT-K that of AAT with K anchors, all others being attacked."""
-    if not kind.startswith(ANCHORS):
-        return load_recipe(folder / f"{kind}.json")
-    config = load_recipe(folder / "AAT.json")
-    anchors = int(kind.removeprefix(ANCHORS))
-    return replace(config, defence=replace(config.defence, anchors=anchors, top=config.batch - anchors))
+def recipe_of(kind: str, folder: Path, direction: str | None) -> TrainingConfig:
+    """Its file, or for AAT-K that of AAT with K anchors, all others attacked; `direction` as told."""
+    if kind.startswith(ANCHORS):
+        config = load_recipe(folder / "AAT.json")
+        anchors = int(kind.removeprefix(ANCHORS))
+        config = replace(config, defence=replace(config.defence, anchors=anchors, top=config.batch - anchors))
+    else:
+        config = load_recipe(folder / f"{kind}.json")
+    if direction is None or config.defence.kind == "none":
+        return config
+    return replace(config, defence=replace(config.defence, direction=direction))
 
 
 def run(
@@ -65,7 +69,7 @@ def run(
 
 def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
     name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
-    config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes))
+    config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes, args.direction))
     # One that was trained already is only read, or refused where its recipe was another.
     trained = run(config, pairs, folder, weights, deep=False)
     if not (folder / "model").exists():
@@ -83,7 +87,7 @@ def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) ->
             save_file(trained.state_dict(), part)
     folder = args.runs / "deep-features" / kind
     weights = folder / "weights.safetensors"
-    trained = run(recipe_of(kind, args.recipes), pairs, folder, load_file(base), True)
+    trained = run(recipe_of(kind, args.recipes, args.direction), pairs, folder, load_file(base), True)
     if not weights.exists():
         with replacing(weights) as part:
             save_file(trained.state_dict(), part)
@@ -114,6 +118,7 @@ def main() -> None:
     parser.add_argument(
         "--kind", action="append", help="name of a recipe; default: the table's, and controls"
     )
+    parser.add_argument("--direction", help="of the attacks in training, in place of the recipes' (random)")
     parser.add_argument("--name", help="what cards call the test data; default: their folder")
     parser.add_argument("--protocol", type=Path, required=True)
     parser.add_argument("--recipes", type=Path, required=True)
@@ -147,7 +152,7 @@ def main() -> None:
             file = f"{args.test.resolve().parent.name}-{metric}-{kind}.json"
             with replacing(args.cards / file) as part:
                 part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-            recipe = recipe_of(kind, args.recipes)
+            recipe = recipe_of(kind, args.recipes, args.direction)
             rows.append(
                 {"metric": metric, "kind": kind, "card": file, "defence": recipe.to_dict()["defence"]}
                 | last_entry(args.runs / metric / kind)

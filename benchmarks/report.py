@@ -211,6 +211,29 @@ def outside() -> list[str]:
     return [*lines, ""]
 
 
+def cuts() -> list[str]:
+    record = load("cuts")
+    check_version("cuts", record)
+    shares = list(record["rows"][0]["spread"])
+    lines = [
+        "## A pair cut elsewhere",
+        "",
+        f"{record['pairs']} pairs of re-synthesised TID2013, both pictures cut at {len(record['cuts'])} "
+        "places up to 16 pixels apart, to one size: how far the scores of one pair lie apart, and in "
+        "brackets as a share of the scatter (standard deviation) of the scores of all pairs. Scores of "
+        "pictures that were cut otherwise should not be compared more finely. `make "
+        "benchmarks/results/cuts.json`.",
+        "",
+        "| metric | " + " | ".join(f"{float(share):.0%} of pairs, at most" for share in shares) + " | most |",
+        "|---|" + "---:|" * (len(shares) + 1),
+    ]
+    for row in record["rows"]:
+        values = [*row["spread"].values(), row["most"]]
+        cells = " | ".join(f"{value:.3f} ({value / row['scale']:.2f})" for value in values)
+        lines.append(f"| {NAMES.get(row['metric'], row['metric'])} | {cells} |")
+    return [*lines, ""]
+
+
 def fine_tuning() -> list[str]:
     record = load("fine-tuning")
     lines = [
@@ -342,7 +365,6 @@ def defences() -> list[str]:
     rows = load("defences")
     cards = {row["card"]: load(f"defences/{Path(row['card']).stem}") for row in rows}
     first = cards[rows[0]["card"]]
-    attacks = [attack["settings"]["attack"] for attack in first["attacks"]]
     budgets = sorted(first["protocol"]["budgets"])
     lines = [
         "## Defences compared",
@@ -365,6 +387,34 @@ def defences() -> list[str]:
         "and at a budget it does not state. "
         "`make defences`; [defences.md](defences.md) has the settings.",
         "",
+        *_table_of_defences(rows, cards),
+        "",
+        _order_of_defences(rows, cards),
+        "",
+    ]
+    return [*lines, *(_defences_inward() if (RESULTS / "defences-inward.json").exists() else [])]
+
+
+def _defences_inward() -> list[str]:
+    rows = load("defences-inward")
+    cards = {row["card"]: load(f"defences-inward/{Path(row['card']).stem}") for row in rows}
+    return [
+        "## Defences compared, trained against attacks towards the middle of the scale",
+        "",
+        "The same, but attacks in training push good pictures down and bad ones up, as those of the card "
+        "do, in place of either way at random. `make defences-inward`; "
+        "[defences-inward.md](defences-inward.md) has the settings.",
+        "",
+        *_table_of_defences(rows, cards),
+        "",
+        _order_of_defences(rows, cards),
+        "",
+    ]
+
+
+def _table_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any]) -> list[str]:
+    attacks = [attack["settings"]["attack"] for attack in cards[rows[0]["card"]]["attacks"]]
+    lines = [
         "| metric | defence | s a step | clean | " + " | ".join(attacks) + " | published |",
         "|---|---|---:|---:|" + "---:|" * len(attacks) + "---|",
     ]
@@ -385,7 +435,7 @@ def defences() -> list[str]:
         known = PUBLISHED_DEFENCES.get(row["kind"]) if row["metric"] == "birqa" else None
         cells.append(" / ".join(f"{value:.2f}" for value in known) if known else "")
         lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, "", _order_of_defences(rows, cards), ""]
+    return lines
 
 
 def hardened() -> list[str]:
@@ -504,12 +554,13 @@ def audit() -> list[str]:
         f"the middle {record['side']}x{record['side']}; threshold set for 1 % false alarms on half of the "
         f"references, and {record['false_alarms']:.1%} measured on {record['clean']} clean pictures of the "
         f"other half; on {record['resampled']} photographs reduced to 3/4, 1/2 or 1/3 and enlarged again, in "
-        f"five ways, {record['false_alarms_resampled']:.1%}. Fitted "
+        f"five ways, {record['false_alarms_resampled']:.1%}, on {record['large']} made so from whole Kodak "
+        f"photographs, {record['false_alarms_large']:.1%}. Fitted "
         "on pictures that PGD pushed up, on training photographs. Share found, and in brackets how far the "
-        "attack had raised the plain score. The last attack raises the score of the picture and that of its "
-        "shifted copy, which the audit looks at, together. honest is no attack: these pictures were really "
-        "restored as far as the budget goes, and to find them is a false alarm. ROC: [audit.png](audit.png). "
-        "`make remake-audit`.",
+        "attack had raised the plain score. The last attack raises the score of the picture and the better "
+        "one of its two shifted copies, which the audit looks at, together. honest is no attack: these "
+        "pictures were really restored as far as the budget goes, and to find them is a false alarm. ROC: "
+        "[audit.png](audit.png). `make remake-audit`.",
         "",
         "| attack | " + " | ".join(f"{255 * budget:g}/255" for budget in budgets) + " |",
         "|---|" + "---:|" * len(budgets),
@@ -607,6 +658,7 @@ SECTIONS = {
     "two-databases": two_databases,
     "faithfulness": faithfulness,
     "outside": outside,
+    "cuts": cuts,
     "unseen-groups": unseen_groups,
     "fine-tuning": fine_tuning,
     "same-database": same_database,

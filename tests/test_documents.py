@@ -58,15 +58,22 @@ def test_speed():
 
 
 def test_what_an_optimiser_gains():
-    assert "ends 5 to 10 dB of PSNR above where it began, with the plain one at most 1" in readme()
+    assert "ends 5 to 11 dB of PSNR above where it began, with the plain one at most 1" in readme()
     rows = measured("in-use")["rows"]
     gained = {
         name: [row["psnr_after"] - row["psnr_before"] for row in rows if row["metric"] == name]
         for name in ("birqa.kadid", "birqa.kadid-aat")
     }
     assert round(min(gained["birqa.kadid-aat"])) == 5
-    assert round(max(gained["birqa.kadid-aat"])) == 10
+    assert round(max(gained["birqa.kadid-aat"])) == 11
     assert round(max(gained["birqa.kadid"])) == 1
+
+
+def test_how_far_a_score_depends_on_the_cut():
+    assert "its score moves by .01 in the median and by up to .04" in readme()
+    (row,) = (row for row in measured("cuts")["rows"] if row["metric"] == "birqa.kadid")
+    assert row["spread"]["0.5"] == pytest.approx(0.01, abs=0.002)
+    assert row["most"] == pytest.approx(0.04, abs=0.005)
 
 
 def test_where_lossy_pictures_end():
@@ -82,17 +89,17 @@ def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
     said = (
-        "nearly all of what PGD does at 4/255, three in four of C&W, half of FGSM, at one or two false "
-        "alarms in a hundred (one in fifteen of small photographs that were reduced and enlarged again, and "
-        "more of large ones), but only one in six pictures of an attacker who takes the shift into account"
+        "nearly all of what PGD does at 4/255, three in four of C&W, six in ten of FGSM, at one or two false "
+        "alarms in a hundred (of photographs that were reduced and enlarged again, fewer), but hardly any "
+        "picture of an attacker who takes the shifts into account"
     )
     assert said in readme()
     assert found["pgd"] > 0.9
     assert found["cw"] == pytest.approx(0.75, abs=0.05)
-    assert found["fgsm"] == pytest.approx(0.5, abs=0.05)
-    assert found["pgd that knows of the shift"] == pytest.approx(1 / 6, abs=0.05)
+    assert found["fgsm"] == pytest.approx(0.6, abs=0.05)
+    assert found["pgd that knows of the shifts"] < 0.05
     assert record["false_alarms"] == pytest.approx(0.015, abs=0.005)
-    assert record["false_alarms_resampled"] == pytest.approx(1 / 15, abs=0.01)
+    assert max(record["false_alarms_resampled"], record["false_alarms_large"]) < record["false_alarms"]
 
 
 def test_what_a_certificate_costs():

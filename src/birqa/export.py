@@ -278,11 +278,11 @@ def _write_folder(
 def _preparation(config: BiRQAConfig) -> str:
     """What a graph says of itself to who has no birqa at hand."""
     return (
-        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by repeating "
-        "the edge (birqa.grid: where the cells begin). Repeat the edges down and right to a multiple of "
-        f"{config.multiple}, then by {HALO} pixels on every side. features.onnx takes both as float32 "
-        f"(1, 3, H + {2 * HALO}, W + {2 * HALO}); network.onnx its outputs, and size = (height, width) after "
-        "the means and before the edges."
+        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by mirroring at "
+        "the outermost pixel (birqa.grid: where the cells begin). Mirror likewise down and right to a "
+        f"multiple of {config.multiple}, then repeat the edges by {HALO} pixels on every side. features.onnx "
+        f"takes both as float32 (1, 3, H + {2 * HALO}, W + {2 * HALO}); network.onnx its outputs, and size = "
+        "(height, width) after the means and before the mirroring."
     )
 
 
@@ -290,12 +290,12 @@ def export_onnx(model: Model, out: Path) -> list[Path]:
     """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
 
     Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side, odd
-    sides filled up by repeating the edge. Pad them by repeating their edges: down and right to a multiple of
-    `model.config.multiple` (32 for the weights that come with the package), then by 5 pixels on every side.
-    Feed both to features.onnx as float32 (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size` =
-    (height, width) of the averaged pictures before padding, to network.onnx. `birqa.grid` says where the
-    cells of the averages begin. The graphs' metadata say the same. Raises ValueError where `out` is a model
-    folder.
+    sides filled up by mirroring at the outermost pixel (NumPy's "reflect"). Mirror them likewise down and
+    right to a multiple of `model.config.multiple` (32 for the weights that come with the package), then
+    repeat their edges by 5 pixels on every side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10)
+    in [0, 1], and its outputs, with `size` = (height, width) of the averaged pictures before mirroring, to
+    network.onnx. `birqa.grid` says where the cells of the averages begin. The graphs' metadata say the same.
+    Raises ValueError where `out` is a model folder.
     """
     if (out / "model.json").exists():
         raise ValueError(f"{out} is a model folder, whose graphs are of another kind: choose another folder.")

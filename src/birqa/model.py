@@ -34,7 +34,7 @@ CONFIGS: dict[Kind, Any] = {
 }
 # What is done to pictures before the network; stored beside the weights and required to match at load.
 PREPROCESSING: dict[Kind, str] = {
-    "full-reference": "rgb-unit-range, replicate padding, features at full resolution",
+    "full-reference": "rgb-unit-range, mirrored to whole patches, edges repeated for the windows",
     "no-reference": "rgb-unit-range, replicate padding to whole cells",
     "denoiser": "rgb-unit-range with noise beyond it, replicate padding to whole cells",
 }
@@ -90,10 +90,13 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides its scores: kind, configuration, weights, graphs, choice of a grid."""
+        """sha256 of all that decides its scores: kind, configuration, weights, graphs, and what is done to
+        pictures before."""
         parts: dict[str, Any] = {"kind": self.kind, "config": self.config.to_dict(), "files": self.sha256}
-        if self.kind == "full-reference" and self.config.shrink > 1:
-            parts["grid"] = MUCH_MORE
+        if self.kind == "full-reference":
+            parts["preprocessing"] = PREPROCESSING[self.kind]
+            if self.config.shrink > 1:
+                parts["grid"] = MUCH_MORE
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property

@@ -603,3 +603,29 @@ def test_one_picture_at_8_and_16_bits_is_one_picture(photographs, metric_of, eng
         deep = picture.astype(np.uint16) * 257
         for pair in ((picture, deep), (deep, picture), (picture, deep.astype(">u2"))):
             assert float(metric_of(engine=engine)(*pair)[0]) == 1
+
+
+@pytest.mark.parametrize("width", [110, 98, 97, 70])
+def test_damage_at_the_border_counts_no_more_than_inside(photographs, metric_of, width):
+    # Before, what fills pictures up to whole patches repeated it over up to 62 columns.
+    ref = photographs[0][:, :width]
+
+    def damage(column):
+        change = np.random.default_rng(0).choice([-40, 40], (len(ref), 1, 1))
+        dist = ref.astype(int)
+        dist[:, column - 1 : column + 1] += change
+        return 1 - float(metric_of()(dist.clip(0, 255).astype(np.uint8), ref)[0])
+
+    assert damage(width - 1) < 1.2 * damage(width // 2)
+
+
+@pytest.mark.parametrize("name", ["birqa.kadid", "birqa.kadid-aat"])
+def test_a_pixel_more_or_less_hardly_changes_the_score(metric_of, name):
+    ref, dist = (
+        birqa.load_image(f"examples/{file}") for file in ("ref/bikes.webp", "dist/bikes_jpeg_q10.jpg")
+    )
+    scores = [
+        float(metric_of(name)(*(picture[100 : 100 + side, 100 : 100 + side] for picture in (dist, ref)))[0])
+        for side in (62, 63, 64, 65, 66, 67, 126, 128, 130, 131, 190, 192, 194)
+    ]
+    assert np.ptp(scores) < 0.02

@@ -12,7 +12,7 @@ from birqa.registry import find_model
 
 def averaged(picture, factor):
     height, width = picture.shape[:2]
-    whole = np.pad(picture / 255, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
+    whole = np.pad(picture / 255, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="reflect")
     cells = whole.reshape(whole.shape[0] // factor, factor, whole.shape[1] // factor, factor, 3)
     return cells.mean((1, 3))
 
@@ -25,7 +25,8 @@ def plain_onnxruntime(folder, dist, ref, config):
     below, right = -height % multiple, -width % multiple
     feed = {}
     for name, picture in (("dist", dist), ("ref", ref)):
-        padded = np.pad(picture, ((5, 5 + below), (5, 5 + right), (0, 0)), mode="edge")
+        whole = np.pad(picture, ((0, below), (0, right), (0, 0)), mode="reflect")
+        padded = np.pad(whole, ((5, 5), (5, 5), (0, 0)), mode="edge")
         feed[name] = padded.transpose(2, 0, 1)[None].astype(np.float32)
     features, network = (
         ort.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
@@ -61,7 +62,7 @@ def test_exported_graphs_are_valid_and_hold_every_weight(tiny_model, tmp_path):
         assert not any(tensor.external_data for tensor in graph.graph.initializer)
         told = ort.InferenceSession(path).get_modelmeta().custom_metadata_map
         assert told["model"] == model.label
-        assert f"multiple of {model.config.multiple}, then by 5 pixels" in told["pictures"]
+        assert f"multiple of {model.config.multiple}, then repeat the edges by 5 pixels" in told["pictures"]
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     for name, value in model.tensors.items():
         np.testing.assert_array_equal(weights[name], value, err_msg=name)

@@ -23,9 +23,9 @@ def command(
 ) -> None:
     """Compare plain, hardened, washed and moved scores; say which pictures look optimised for the score.
 
-    About one in a hundred clean pictures is taken for suspect, more of those that were reduced and enlarged
-    again, and many an attack is not found (docs/results.md). Exit code: 0 none looks optimised,
-    1 at least one does, 2 something could not be looked at.
+    About one in a hundred clean pictures is taken for suspect, and many an attack is not found
+    (docs/results.md). Exit code: 0 none looks optimised, 1 at least one does, 2 something could not be
+    looked at.
     """
     from birqa.batch import load_pair
     from birqa.pairing import pair_inputs

@@ -6,9 +6,12 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from birqa import pairing
 
 Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
 Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
@@ -95,7 +98,7 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         )
 
 
-def report_unmatched(unmatched: Iterable[Path], match: Literal["path", "name", "prefix"]) -> None:
+def report_unmatched(unmatched: Iterable[Path], match: "pairing.Match") -> None:
     """Name the files without partner on standard error, and what might find them one."""
     from birqa.pairing import hint
 

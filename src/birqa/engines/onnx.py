@@ -83,8 +83,9 @@ class OnnxEngine:
         """Feature maps of each level l, float32 (1, 7, H / 2^l, W / 2^l) of the padded picture."""
         multiple, levels = self.config.multiple, self.config.levels
         height, width = (-(-side // multiple) * multiple for side in dist.shape[:2])
-        margin = [(HALO, HALO + height - dist.shape[0]), (HALO, HALO + width - dist.shape[1]), (0, 0)]
-        padded = [np.pad(image, margin, mode="edge") for image in (dist, ref)]
+        margin = [(0, height - dist.shape[0]), (0, width - dist.shape[1]), (0, 0)]
+        halo = [(HALO, HALO), (HALO, HALO), (0, 0)]
+        padded = [np.pad(_mirrored(image, margin), halo, mode="edge") for image in (dist, ref)]
         pyramid = [
             np.empty((1, MAPS, height >> level, width >> level), np.float32) for level in range(levels)
         ]
@@ -100,12 +101,11 @@ class OnnxEngine:
 
 
 def _shrunk(image: np.ndarray, factor: int, grid: Grid) -> np.ndarray:
-    """Means over factor x factor pixels, float32 in [0, 1]; edges repeated to whole cells. 1: as it is."""
+    """Means over factor x factor pixels, float32 in [0, 1]; mirrored to whole cells. 1: as it is."""
     if factor == 1:
         return image
     above, below, left, right = margins(grid, image.shape[:2], factor)
-    filled = any((above, below, left, right))
-    whole = np.pad(image, [(above, below), (left, right), (0, 0)], mode="edge") if filled else image
+    whole = _mirrored(image, [(above, below), (left, right), (0, 0)])
     levels = image.dtype == np.uint8
     # Several times faster than a mean over two axes of a reshaped array: first whole rows, in whole numbers.
     rows: Any = whole[::factor].astype(np.uint16 if levels and factor < 256 else np.float32)
@@ -116,6 +116,10 @@ def _shrunk(image: np.ndarray, factor: int, grid: Grid) -> np.ndarray:
         total += rows[:, column::factor]
     total /= np.float32(factor**2 * (255 if levels else 1))
     return total
+
+
+def _mirrored(image: np.ndarray, margin: list[tuple[int, int]]) -> np.ndarray:
+    return np.pad(image, margin, mode="reflect") if any(map(any, margin)) else image
 
 
 def _planes(image: np.ndarray) -> np.ndarray:

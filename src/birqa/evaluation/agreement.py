@@ -12,8 +12,7 @@ from birqa.evaluation.logistic import fit_logistic
 RESAMPLES = 1000
 # A bootstrap of fewer references repeats itself: its intervals would look far too certain.
 MIN_REFERENCES = 5
-# With fewer, a percentile interval holds the truth less often than it says (measured: .81 to .87 for .95 with
-# 5 to 8 references, .93 to .95 with 25).
+# With fewer, a percentile interval holds the truth less often than it says.
 MANY_REFERENCES = 20
 Interval = tuple[float, float]
 """Ends of the 95 % interval: percentiles 2.5 and 97.5 of the bootstrap."""

@@ -151,12 +151,21 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
+def mirrored(image: Tensor, above: int, below: int, left: int, right: int) -> Tensor:
+    """So many rows and columns more, the picture mirrored at its outermost pixels, as often as it takes."""
+    for dimension, (before, after) in ((-2, (above, below)), (-1, (left, right))):
+        if before or after:
+            last = image.shape[dimension] - 1
+            places = torch.arange(-before, last + 1 + after, device=image.device) % max(1, 2 * last)
+            image = image.index_select(dimension, torch.where(places > last, 2 * last - places, places))
+    return image
+
+
 def shrunk(image: Tensor, factor: int, grid: Grid) -> Tensor:
-    """Means over factor x factor pixels; the edges are repeated to whole cells of the grid."""
+    """Means over factor x factor pixels; mirrored to whole cells of the grid."""
     if factor == 1:
         return image
-    above, below, left, right = margins(grid, image.shape[-2:], factor)
-    return F.avg_pool2d(F.pad(image, (left, right, above, below), mode="replicate"), factor)
+    return F.avg_pool2d(mirrored(image, *margins(grid, image.shape[-2:], factor)), factor)
 
 
 @torch.no_grad()
@@ -179,10 +188,11 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the edges: down and right to a multiple, then by the features' halo on every side."""
+    """Mirrored down and right to a multiple: edges repeated would be streaks of damage, such as no picture
+    has, and count. Then the edges repeated by the features' halo on every side."""
     height, width = image.shape[-2:]
-    below, right = -height % multiple, -width % multiple
-    return F.pad(image, (HALO, HALO + right, HALO, HALO + below), mode="replicate")
+    whole = mirrored(image, 0, -height % multiple, 0, -width % multiple)
+    return F.pad(whole, [HALO] * 4, mode="replicate")
 
 
 class BiRQA(nn.Module):
