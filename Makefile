@@ -183,10 +183,10 @@ defences: $(SETS)/train.csv | $(DEV)/ready
 		--out benchmarks/results/defences.json
 	$(DEV)/bin/birqa leaderboard $(STUDIES) -o docs/defences.md
 
-# An hour and a half: the same with attacks in training that push towards the middle of the scale, as the cards' do.
+# Two hours on two cores: the same with attacks in training that push towards the middle of the scale, as the cards' do.
 defences-inward: $(SETS)/train.csv | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/defences.py $< $(SETS)/kadid-test/meta.csv --name "$(CALLED_kadid-test)" \
-		--direction inward --metric birqa $(foreach kind,none R AT AAT AAT+R,--kind $(kind)) \
+		--direction inward --metric birqa $(foreach kind,none R AT AAT AAT+R AT-anchors,--kind $(kind)) \
 		--runs runs/defences-inward --protocol recipes/robustness-defences.json --recipes recipes/defences \
 		--cards $(STUDIES)-inward --out benchmarks/results/defences-inward.json
 	$(DEV)/bin/birqa leaderboard $(STUDIES)-inward -o docs/defences-inward.md

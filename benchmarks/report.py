@@ -387,7 +387,7 @@ def defences() -> list[str]:
         "and at a budget it does not state. "
         "`make defences`; [defences.md](defences.md) has the settings.",
         "",
-        *_table_of_defences(rows, cards),
+        *_table_of_defences(rows, cards, timed=True),
         "",
         _order_of_defences(rows, cards),
         "",
@@ -405,25 +405,23 @@ def _defences_inward() -> list[str]:
         "do, in place of either way at random. `make defences-inward`; "
         "[defences-inward.md](defences-inward.md) has the settings.",
         "",
-        *_table_of_defences(rows, cards),
+        *_table_of_defences(rows, cards, timed=False),
         "",
         _order_of_defences(rows, cards),
         "",
     ]
 
 
-def _table_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any]) -> list[str]:
+def _table_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any], timed: bool) -> list[str]:
     attacks = [attack["settings"]["attack"] for attack in cards[rows[0]["card"]]["attacks"]]
-    lines = [
-        "| metric | defence | s a step | clean | " + " | ".join(attacks) + " | published |",
-        "|---|---|---:|---:|" + "---:|" * len(attacks) + "---|",
-    ]
+    titles = ["metric", "defence", *(["s a step"] if timed else []), "clean", *attacks, "published"]
+    lines = [f"| {' | '.join(titles)} |", "|---|---|" + "---:|" * (len(titles) - 3) + "---|"]
     for row in rows:
         card = cards[row["card"]]
         cells = [
             row["metric"],
             row["kind"],
-            f"{row['seconds_per_step']:.2f}",
+            *([f"{row['seconds_per_step']:.2f}"] if timed else []),
             f"{card['clean']['srocc']:.3f}",
         ]
         for attack in card["attacks"]:
