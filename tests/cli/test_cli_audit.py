@@ -56,3 +56,13 @@ def test_a_picture_halved_and_enlarged_again_is_not_taken_for_optimised(cli, sus
     half = ref.resize((ref.width // 2, ref.height // 2), Image.Resampling.BICUBIC)
     half.resize(ref.size, Image.Resampling.BICUBIC).save(suspects / "half.png")
     assert cli("audit", suspects / "ref.png", suspects / "half.png").out.splitlines()[1].startswith("clean")
+
+
+def test_an_optimised_picture_counts_beside_accepted_files_without_partner(cli, suspects):
+    for folder, names in (("refs", ("a", "lonely")), ("dists", ("a",))):
+        (suspects / folder).mkdir()
+        for name in names:
+            kind = "pushed" if folder == "dists" else "ref"
+            (suspects / folder / f"{name}.png").write_bytes((suspects / f"{kind}.png").read_bytes())
+    assert cli("audit", suspects / "refs", suspects / "dists").code == 2
+    assert cli("audit", suspects / "refs", suspects / "dists", "--allow-unmatched").code == 1

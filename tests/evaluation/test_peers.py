@@ -267,7 +267,7 @@ def test_whatever_a_callable_does_the_batch_goes_on(tmp_path, monkeypatch, pair)
     for name, message in (
         ("pair", r"python:odd:pair gives '\[1, 2\]', where one number is needed"),
         ("key", r"python:odd:key failed \(KeyError: 'nothing'\)\."),
-        ("leave", "SystemExit: 3"),
+        ("leave", "python:odd:leave: SystemExit: 3"),
     ):
         scores, errors = score_by_peers(pairs, [f"python:odd:{name}"], tmp_path / f"{name}.jsonl", 1)
         assert np.isnan(scores).all()

@@ -71,41 +71,46 @@ def assert_close(ours, oracle):
 # Fusion
 
 
-def preprocess_by_hand(module, x, patch):
+def preprocess_by_hand(module, x, patch, inside):
     weight, bias = module.embed.weight.detach().numpy(), module.embed.bias.detach().numpy()
     channels, height, width = x.shape
     cells = x.reshape(channels, height // patch, patch, width // patch, patch)
     hidden = relu(np.einsum("ocij,chiwj->ohw", weight, cells) + bias[:, None, None])
-    return hidden * expit(convolve(module.gate, hidden))
+    return hidden * expit(convolve(module.gate, hidden * inside))
 
 
 def test_preprocess_gates_each_patch_by_its_surroundings():
-    module, x = randomised(Preprocess(3, 4, patch=4)), rand(2, 3, 12, 16)
-    ours = module(x)
+    module, x, inside = randomised(Preprocess(3, 4, patch=4)), rand(2, 3, 12, 16), rand(3, 4)
+    ours = module(x, inside)
     for index in range(2):
-        assert_close(ours[index], preprocess_by_hand(module, x[index].numpy(), 4))
+        assert_close(ours[index], preprocess_by_hand(module, x[index].numpy(), 4, inside.numpy()))
+
+
+def residual_by_hand(module, x, inside):
+    return relu(x + convolve(module.second, inside * relu(convolve(module.first, inside * x))))
 
 
 def test_residual_block_formula():
-    module, x = randomised(ResidualBlock(4)), rand(1, 4, 5, 6)
-    plain = x[0].numpy()
-    hand = relu(plain + convolve(module.second, relu(convolve(module.first, plain))))
-    assert_close(module(x)[0], hand)
+    module, x, inside = randomised(ResidualBlock(4)), rand(1, 4, 5, 6), rand(5, 6)
+    assert_close(module(x, inside)[0], residual_by_hand(module, x[0].numpy(), inside.numpy()))
 
 
 def test_fusion_reads_ssim_information_colour_and_lbp_apart_and_weighs_them_by_their_means():
     module, x = randomised(AdaptiveFusion(8, patch=2, squeeze=4, blocks=1)), rand(1, 7, 8, 10)
     plain = x[0].numpy()
     parts = [plain[:1], plain[1:3], plain[3:6], plain[6:]]
+    # Of a picture of 6x7 pixels padded to 8x10: means and convolutions leave out what lies beyond it.
+    inside = np.outer([1, 1, 1, 0], [1, 1, 1, 0.5, 0])
     joined = np.concatenate(
-        [preprocess_by_hand(each, part, 2) for each, part in zip(module.preprocess, parts, strict=True)]
+        [
+            preprocess_by_hand(each, part, 2, inside)
+            for each, part in zip(module.preprocess, parts, strict=True)
+        ]
     )
-    # Of a picture of 6x7 pixels padded to 8x10: the means leave out what lies beyond it.
-    inside = np.outer([1, 1, 1, 0], [1, 1, 1, 0.5, 0]) / (3 * 3.5)
-    attention = expit(dense(module.excite, relu(dense(module.squeeze, (joined * inside).sum((1, 2))))))
+    mean = (joined * inside).sum((1, 2)) / inside.sum()
+    attention = expit(dense(module.excite, relu(dense(module.squeeze, mean))))
     fused = relu(convolve(module.mix, joined * attention[:, None, None]))
-    block = module.blocks[0]
-    hand = relu(fused + convolve(block.second, relu(convolve(block.first, fused))))
+    hand = residual_by_hand(module.blocks[0], fused, inside)
     coverage = Coverage.of(torch.tensor([6.0, 7.0], dtype=x.dtype), 4, 5, 2)
     assert_close(module(x, coverage)[0], hand)
 
@@ -115,11 +120,14 @@ def test_fusion_reads_ssim_information_colour_and_lbp_apart_and_weighs_them_by_t
 
 def test_csram_formula():
     module, fine, coarse = randomised(CSRAM(3, 5)), rand(2, 3, 12, 16), rand(2, 5, 6, 8)
-    ours = module(fine, coarse)
+    inside = rand(6, 8)
+    ours = module(fine, coarse, inside)
+    inside = inside.numpy()
     for index in range(2):
         below = coarse[index].numpy()
-        message = relu(convolve(module.message, np.concatenate([halve(fine[index].numpy()), below])))
-        mask = expit(convolve(module.spatial, np.stack([message.mean(0), message.max(0)])))
+        joined = np.concatenate([halve(fine[index].numpy()), below])
+        message = relu(convolve(module.message, joined * inside))
+        mask = expit(convolve(module.spatial, inside * np.stack([message.mean(0), message.max(0)])))
         message = message * mask
         normalised = message / np.sqrt(1 + (message**2).mean(0))
         strength = np.log1p(np.exp(convolve(module.strength, normalised)))

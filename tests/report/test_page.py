@@ -79,7 +79,13 @@ def test_the_worst_are_shown_with_small_pictures():
 
 @pytest.mark.parametrize(
     ("dist", "version"),
-    [("d/q30/x.jpg", "q30/*.jpg"), ("d/x_q30.jpg", "*_q30.jpg"), ("d/other.jpg", "other.jpg")],
+    [
+        ("d/q30/x.jpg", "q30/*.jpg"),
+        ("d/x_q30.jpg", "*_q30.jpg"),
+        ("d/x/x_q30.jpg", "*/*_q30.jpg"),
+        ("d/ref/q30/x.jpg", "*/q30/*.jpg"),
+        ("d/other.jpg", "other.jpg"),
+    ],
 )
 def test_a_version_is_what_follows_the_references_name(dist, version):
     assert version_of(Pair(Path("ref/x.png"), Path(dist)), "d") == version.replace("/", os.sep)
@@ -96,6 +102,23 @@ def test_means_of_versions_where_there_are_several_of_several_pictures():
     ]
     assert "By version" not in page(rows[:2])
     assert "By version" not in page(rows[::2])
+
+
+def test_versions_that_lack_pictures_are_compared_on_those_that_all_have():
+    rows = [
+        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png")
+        for name, quality, score in (("a", 10, 0.6), ("a", 90, 0.7), ("b", 90, 0.1))
+    ]
+    assert table_after(page(rows), "By version") == [
+        ["mean of 1 references that all have", "mean", "lowest", "pictures", "version"],
+        ["0.6000", "0.6000", "0.6000", "1", "*_q10.jpg"],
+        ["0.7000", "0.4000", "0.1000", "2", "*_q90.jpg"],
+    ]
+
+
+def test_what_has_no_partner_stands_on_the_page():
+    text = score_page([row("a.png", 0.5)], "birqa.test 1", "", 0, views, [Path("d/lonely.png")])
+    assert "<li>d/lonely.png has no partner</li>" in text
 
 
 def test_names_cannot_break_the_page():

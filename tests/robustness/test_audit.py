@@ -50,7 +50,7 @@ def test_views_are_the_metrics_scores(pair, metric_of):
     dist, ref = pair
     views = Viewer(metric_of(), metric_of())(dist, ref)
     assert views.plain == views.hardened == pytest.approx(float(metric_of()(dist, ref)[0]))
-    assert views.error == pytest.approx(np.mean((dist / 255.0 - ref / 255.0) ** 2), rel=1e-4)
+    assert views.mse == pytest.approx(np.mean((dist / 255.0 - ref / 255.0) ** 2), rel=1e-4)
     moved = [
         float(
             metric_of()(
@@ -72,7 +72,7 @@ def test_views_are_the_metrics_scores(pair, metric_of):
 def test_equal_pictures_are_alike_in_every_view(photographs, metric_of):
     views = Viewer(metric_of(), metric_of())(photographs[0], photographs[0])
     assert set(vars(views).values()) == {1.0, 0.0}
-    assert views.error == 0
+    assert views.mse == 0
 
 
 def test_a_detector_is_kept_and_refused_for_other_weights(tmp_path):

@@ -46,6 +46,7 @@ def command(
     device: options.Device = None,
     resize: options.Resize = "none",
     match: options.Match = "path",
+    allow_unmatched: options.AllowUnmatched = False,
     as_json: options.Json = False,
 ) -> None:
     """Change pictures, hardly visibly, so that their score moves; say how far it and they did.
@@ -129,7 +130,7 @@ def command(
     if not as_json:
         print(f"# {json.dumps(settings)}")
         print("before", "after", "PSNR", "SSIM", "picture", sep="\t")
-    outcomes, failed = [], bool(unmatched)
+    outcomes, failed = [], bool(unmatched) and not allow_unmatched
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
             failed = True

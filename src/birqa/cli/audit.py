@@ -19,13 +19,14 @@ def command(
     threads: options.Threads = None,
     resize: options.Resize = "none",
     match: options.Match = "path",
+    allow_unmatched: options.AllowUnmatched = False,
     as_json: options.Json = False,
 ) -> None:
     """Compare plain, hardened, washed and moved scores; say which pictures look optimised for the score.
 
     About one in a hundred clean pictures is taken for suspect, and many an attack is not found
-    (docs/results.md). Exit code: 0 none looks optimised, 1 at least one does, 2 something could not be
-    looked at.
+    (docs/results.md). Only pictures that were pushed up are looked for, none that were pushed down.
+    Exit code: 0 none looks optimised, 1 at least one does, 2 something could not be looked at.
     """
     from birqa.batch import load_pair
     from birqa.pairing import pair_inputs
@@ -36,7 +37,7 @@ def command(
     auditor = Auditor(threads=threads)
     if not as_json:
         print("verdict", "suspicion", "threshold", *SHOWN, "picture", sep="\t")
-    rows, failed, suspect = [], bool(unmatched), False
+    rows, failed, suspect = [], bool(unmatched) and not allow_unmatched, False
     for pair in options.with_progress(iter(pairs), len(pairs)):
         try:
             verdict = auditor(*load_pair(pair, resize))

@@ -67,7 +67,7 @@ def command(
         np.clip(ratings / identity_mos, 0, 1),
         [split_unit(pair) for pair in rated],
         coverage=coverage,
-        data=f"{data.parent.name}/{data.name}, {len(rated)} pairs",
+        data=f"{data.resolve().parent.name}/{data.name}, {len(rated)} pairs",
     )
     record = json.loads(path.read_text(encoding="utf-8")) | {"interval": interval.to_dict()}
     with replacing(path) as part:

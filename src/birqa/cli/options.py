@@ -32,6 +32,9 @@ Match = Annotated[
         "whatever folder below, or those whose name begins so: x_q30.jpg with x.png."
     ),
 ]
+AllowUnmatched = Annotated[
+    bool, typer.Option("--allow-unmatched", help="Files without partner in two folders are no failure.")
+]
 Background = Annotated[
     str, typer.Option(help="What transparency is laid on: a grey level or R,G,B, each in 0..1.")
 ]

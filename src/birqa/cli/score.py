@@ -41,9 +41,7 @@ def command(
     ] = None,
     worst: Annotated[int, typer.Option(min=0, help="Pairs of the report that are shown with pictures.")] = 20,
     fail_under: options.FailUnder = None,
-    allow_unmatched: Annotated[
-        bool, typer.Option(help="Files without partner in two folders are no failure.")
-    ] = False,
+    allow_unmatched: options.AllowUnmatched = False,
 ) -> None:
     """Score distorted pictures against their references: 1 is identical, lower is worse.
 
@@ -101,7 +99,7 @@ def command(
     elif table and not as_lines:
         _print_table(rows)
     if report is not None:
-        page = _page(scorer, rows, worst, lambda pair: load_pair(pair, resize, levels))
+        page = _page(scorer, rows, unmatched, worst, lambda pair: load_pair(pair, resize, levels))
         with replacing(report) as part:
             part.write_text(page, encoding="utf-8")
     scores = [row["score"] for row in rows if row["score"] is not None]
@@ -136,6 +134,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 def _page(
     scorer: "FullReferenceMetric",
     rows: list[dict[str, Any]],
+    unmatched: list[Path],
     worst: int,
     load: "Callable[[Pair], tuple[np.ndarray, np.ndarray]]",
 ) -> str:
@@ -158,6 +157,7 @@ def _page(
         ", ".join(f"{name} {value}" for name, value in rows[0]["settings"].items()),
         worst,
         views,
+        unmatched,
     )
 
 

@@ -124,13 +124,19 @@ def _score_chunk(
     """The scores of each pair, or why it could not be scored."""
     answers: list[list[float] | str] = []
     for pair in pairs:
+        asked = ""
         try:
             dist, ref = load(pair)
-            answers.append([_finite(peer, peer.score(dist, ref, pair)) for peer in _peers])
+            scores = []
+            for peer in _peers:
+                asked = peer.name
+                scores.append(_finite(peer, peer.score(dist, ref, pair)))
+            answers.append(scores)
         # Others' metrics raise anything, and some try to end the process.
         except (Exception, SystemExit) as error:
             told = isinstance(error, ValueError | OSError | RuntimeError) and str(error)
-            answers.append(str(error) if told else f"{type(error).__name__}: {error}")
+            message = str(error) if told else f"{type(error).__name__}: {error}"
+            answers.append(message if asked in message else f"{asked}: {message}")
     return answers
 
 

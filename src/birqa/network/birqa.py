@@ -105,7 +105,9 @@ class Network(nn.Module):
         ]
         strength, confidence = [], []
         for level, csram in enumerate(self.csram):
-            features[level + 1], s, c = csram(features[level], features[level + 1])
+            features[level + 1], s, c = csram(
+                features[level], features[level + 1], coverage[level + 1].inside
+            )
             strength.append(s)
             confidence.append(c)
         for level in reversed(range(len(self.scgb))):

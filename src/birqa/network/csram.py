@@ -34,11 +34,13 @@ class CSRAM(nn.Module):
         self.confidence = nn.Conv2d(coarse, 1, 1)
         self.value = nn.Conv2d(coarse, coarse, 1)
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Lifted:
-        """fine (N, C_f, 2h, 2w), coarse (N, C_c, h, w) -> features (N, C_c, h, w), maps (N, 1, h, w)."""
-        message = F.relu(self.message(torch.cat([F.avg_pool2d(fine, 2), coarse], dim=1)))
+    def forward(self, fine: Tensor, coarse: Tensor, inside: Tensor) -> Lifted:
+        """fine (N, C_f, 2h, 2w), coarse (N, C_c, h, w), its `Coverage.inside` (h, w) -> features
+        (N, C_c, h, w), maps (N, 1, h, w)."""
+        joined = torch.cat([F.avg_pool2d(fine, 2), coarse], dim=1)
+        message = F.relu(self.message(joined * inside))
         summary = torch.cat([message.mean(1, keepdim=True), message.amax(1, keepdim=True)], dim=1)
-        message = message * torch.sigmoid(self.spatial(summary))
+        message = message * torch.sigmoid(self.spatial(summary * inside))
         normalised = message * torch.rsqrt(1 + (message * message).mean(1, keepdim=True))
         strength = F.softplus(self.strength(normalised))
         confidence = torch.sigmoid(self.confidence(normalised))

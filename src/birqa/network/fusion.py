@@ -23,9 +23,9 @@ class Preprocess(nn.Module):
         self.embed = nn.Conv2d(channels, width, patch, stride=patch)
         self.gate = nn.Conv2d(width, 1, 3, padding=1)
 
-    def forward(self, feature: Tensor) -> Tensor:
+    def forward(self, feature: Tensor, inside: Tensor) -> Tensor:
         hidden = F.relu(self.embed(feature))
-        return hidden * torch.sigmoid(self.gate(hidden))
+        return hidden * torch.sigmoid(self.gate(hidden * inside))
 
 
 class ResidualBlock(nn.Module):
@@ -36,14 +36,15 @@ class ResidualBlock(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return F.relu(features + self.second(F.relu(self.first(features))))
+    def forward(self, features: Tensor, inside: Tensor) -> Tensor:
+        hidden = F.relu(self.first(features * inside))
+        return F.relu(features + self.second(hidden * inside))
 
 
 class AdaptiveFusion(nn.Module):
     """X = concat of the pre-processed features; a = sigmoid(W2 relu(W1 GAP(X))); F = Conv(a * X).
 
-    The mean of GAP is blind to the padding.
+    GAP and the convolutions are blind to the padding.
     """
 
     def __init__(self, width: int, patch: int, squeeze: int, blocks: int) -> None:
@@ -57,15 +58,20 @@ class AdaptiveFusion(nn.Module):
         self.squeeze = nn.Linear(joined, joined // squeeze)
         self.excite = nn.Linear(joined // squeeze, joined)
         self.mix = nn.Conv2d(joined, width, 1)
-        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
 
     def forward(self, maps: Tensor, coverage: Coverage) -> Tensor:
         """maps (N, 7, H, W) -> (N, width, H / patch, W / patch)."""
         features = torch.split(maps, self.channels, dim=1)
         joined = torch.cat(
-            [preprocess(feature) for preprocess, feature in zip(self.preprocess, features, strict=True)],
+            [
+                preprocess(feature, coverage.inside)
+                for preprocess, feature in zip(self.preprocess, features, strict=True)
+            ],
             dim=1,
         )
         attention = torch.sigmoid(self.excite(F.relu(self.squeeze(coverage.mean(joined)))))
-        fused: Tensor = self.blocks(F.relu(self.mix(joined * attention[..., None, None])))
+        fused = F.relu(self.mix(joined * attention[..., None, None]))
+        for block in self.blocks:
+            fused = block(fused, coverage.inside)
         return fused

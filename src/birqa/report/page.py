@@ -54,7 +54,12 @@ class Views:
 
 
 def score_page(
-    rows: Sequence[Row], metric: str, settings: str, worst: int, views: Callable[[Pair], Views]
+    rows: Sequence[Row],
+    metric: str,
+    settings: str,
+    worst: int,
+    views: Callable[[Pair], Views],
+    unmatched: Sequence[Path] = (),
 ) -> str:
     """The page: summary, histogram, means of like versions, the `worst` pairs with pictures, and all scores.
 
@@ -68,8 +73,10 @@ def score_page(
         f'<p class="settings">1 is identical, lower is worse. {escape(settings)}</p>',
         _summary(scored, len(rows)),
     ]
-    if failed:
-        items = "".join(f"<li>{escape(_printable(_failure(row, row.error or '')))}</li>" for row in failed)
+    if failed or unmatched:
+        told = [_failure(row, row.error or "") for row in failed]
+        told += [f"{path} has no partner" for path in unmatched]
+        items = "".join(f"<li>{escape(_printable(one))}</li>" for one in told)
         parts.append(f'<h2>Not scored</h2><ul class="failed">{items}</ul>')
     if scored:
         parts.append(_histogram([_score(row) for row in scored]))
@@ -94,10 +101,13 @@ def score_page(
 
 
 def version_of(pair: Pair, folder: str) -> str:
-    """What sets a picture apart from its reference: `q30/*.jpg` for q30/x.jpg, `*_q30.jpg` for x_q30.jpg."""
-    parent, name = os.path.split(os.path.relpath(pair.dist, folder))
+    """What sets a picture apart from its reference: `q30/*.jpg` for q30/x.jpg, `*_q30.jpg` for x_q30.jpg,
+    `*/q30/*.jpg` for scene/q30/x.jpg of scene/x.png."""
+    *parents, name = Path(os.path.relpath(pair.dist, folder)).parts
     stem = pair.ref.stem
-    return os.path.join(parent, "*" + name.removeprefix(stem) if name.startswith(stem) else name)
+    of_reference = {stem, *pair.ref.parent.parts}
+    parts = ["*" if parent in of_reference else parent for parent in parents]
+    return str(Path(*parts, "*" + name.removeprefix(stem) if name.startswith(stem) else name))
 
 
 def _summary(scored: Sequence[Row], count: int) -> str:
@@ -111,25 +121,31 @@ def _summary(scored: Sequence[Row], count: int) -> str:
 
 
 def _versions(scored: Sequence[Row]) -> str:
-    """Means over pictures of one folder, ending and suffix, where that makes fewer rows than there are."""
+    """Means over pictures of one folder, ending and suffix, where several pictures have one in common."""
     try:
         folder = os.path.commonpath([os.path.abspath(row.pair.dist.parent) for row in scored])
     except ValueError:  # several drives
         return ""
-    groups: dict[str, list[float]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in scored:
-        groups.setdefault(version_of(row.pair, folder), []).append(_score(row))
-    if not 1 < len(groups) <= len(scored) / 2:
+        groups.setdefault(version_of(row.pair, folder), []).append(row)
+    if len(groups) == 1 or len(groups) == len(scored):
         return ""
-    ordered = sorted(groups.items(), key=lambda group: float(np.mean(group[1])))
-    return "<h2>By version</h2>" + _table(
-        ["mean", "lowest", "pictures", "version"],
-        [
-            (f"{np.mean(scores):.4f}", f"{min(scores):.4f}", str(len(scores)), _printable(version))
-            for version, scores in ordered
-        ],
-        figures=3,
-    )
+    # Of means over different pictures, the worse may be that of the better version.
+    having = [{row.pair.ref for row in rows} for rows in groups.values()]
+    shared = set.intersection(*having)
+    uneven = any(one != shared for one in having)
+    of = f"of {len(shared)} references that all have"
+    rows = []
+    for version, members in groups.items():
+        scores = [_score(row) for row in members]
+        common = [_score(row) for row in members if row.pair.ref in shared]
+        cells = [f"{np.mean(common):.4f}" if common else ""] if uneven else []
+        rows.append(
+            (*cells, f"{np.mean(scores):.4f}", f"{min(scores):.4f}", str(len(scores)), _printable(version))
+        )
+    titles = [*([f"mean {of}"] if uneven else []), "mean", "lowest", "pictures", "version"]
+    return "<h2>By version</h2>" + _table(titles, sorted(rows), figures=len(titles) - 1)
 
 
 def _worst(scored: Sequence[Row], views: Callable[[Pair], Views]) -> list[str]:

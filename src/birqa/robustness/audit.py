@@ -1,4 +1,4 @@
-"""Does a picture look optimised against the metric? Needs no torch.
+"""Does a picture look optimised against the metric, so that it scores higher? Needs no torch.
 
 A picture that was changed to please one metric pleases others less: a hardened metric, the same metric after
 both pictures are washed by JPEG or a blur, which take fine changes away, or are moved by some pixels, off the
@@ -46,7 +46,7 @@ class Views:
     """The highest after one of `MOVES`."""
     hardened_jpeg: float
     hardened_blur: float
-    error: float
+    mse: float
     """Mean squared difference of the samples in [0, 1]."""
 
     def features(self) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ class Views:
             self.hardened - self.hardened_jpeg,
             self.hardened - self.hardened_blur,
             # Seldom below half a grey level, and then it says nothing.
-            np.log10(self.error + 4e-6) / 5,
+            np.log10(self.mse + 4e-6) / 5,
         ]
         level = self.plain - 0.5
         return np.array([level, level**2, *gaps, *(level * gap for gap in gaps)])
@@ -150,10 +150,8 @@ class Viewer:
         plain, plain_jpeg, plain_blur = (float(self.plain(*pair)[0]) for pair in pairs)
         hardened, hardened_jpeg, hardened_blur = (float(self.hardened(*pair)[0]) for pair in pairs)
         plain_moved = max(float(self.plain(_moved(dist, by), _moved(ref, by))[0]) for by in MOVES)
-        error = float(np.mean(np.square(to_float(dist) - to_float(ref))))
-        return Views(
-            plain, hardened, plain_jpeg, plain_blur, plain_moved, hardened_jpeg, hardened_blur, error
-        )
+        mse = float(np.mean(np.square(to_float(dist) - to_float(ref))))
+        return Views(plain, hardened, plain_jpeg, plain_blur, plain_moved, hardened_jpeg, hardened_blur, mse)
 
 
 def fit(clean: Sequence[Views], attacked: Sequence[Views]) -> tuple[float, ...]:
