@@ -58,14 +58,14 @@ def test_speed():
 
 
 def test_what_an_optimiser_gains():
-    assert "ends 5 to 11 dB of PSNR above where it began, with the plain one at most 1" in readme()
+    assert "ends 5 to 10 dB of PSNR above where it began, with the plain one at most 1" in readme()
     rows = measured("in-use")["rows"]
     gained = {
         name: [row["psnr_after"] - row["psnr_before"] for row in rows if row["metric"] == name]
         for name in ("birqa.kadid", "birqa.kadid-aat")
     }
     assert round(min(gained["birqa.kadid-aat"])) == 5
-    assert round(max(gained["birqa.kadid-aat"])) == 11
+    assert round(max(gained["birqa.kadid-aat"])) == 10
     assert round(max(gained["birqa.kadid"])) == 1
 
 
@@ -89,8 +89,8 @@ def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
     said = (
-        "nearly all of what PGD does at 4/255, three in four of C&W, six in ten of FGSM, at one or two false "
-        "alarms in a hundred (of photographs that were reduced and enlarged again, fewer), but hardly any "
+        "nearly all of what PGD does at 4/255, three in four of C&W, six in ten of FGSM, at about one false "
+        "alarm in a hundred (no more of photographs that were reduced and enlarged again), but hardly any "
         "picture of an attacker who takes the shifts into account"
     )
     assert said in readme()
@@ -98,8 +98,8 @@ def test_what_the_audit_finds():
     assert found["cw"] == pytest.approx(0.75, abs=0.05)
     assert found["fgsm"] == pytest.approx(0.6, abs=0.05)
     assert found["pgd that knows of the shifts"] < 0.05
-    assert record["false_alarms"] == pytest.approx(0.015, abs=0.005)
-    assert max(record["false_alarms_resampled"], record["false_alarms_large"]) < record["false_alarms"]
+    assert record["false_alarms"] == pytest.approx(0.01, abs=0.005)
+    assert max(record["false_alarms_resampled"], record["false_alarms_large"]) <= record["false_alarms"]
 
 
 def test_what_a_certificate_costs():
