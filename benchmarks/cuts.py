@@ -24,8 +24,8 @@ from birqa.robustness.subset import stratified
 
 PEERS = ("torchmetrics:ssim", "piq:mdsi", "piq:vsi")
 CUTS = ((0, 0), (0, 4), (4, 0), (0, 8), (8, 0), (8, 8), (16, 16))
-"""Rows above and columns to the left that are cut away; as many below and to the right of the rest remain, so
-that all are of one size."""
+"""Rows above and columns to the left that are cut away; below and to the right so many that all are of one
+size."""
 QUANTILES = (0.5, 0.9, 0.99)
 
 

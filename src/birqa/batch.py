@@ -16,6 +16,8 @@ from birqa.metric import FullReferenceMetric, NoReferenceMetric
 from birqa.pairing import Pair
 
 DECODERS = 4
+NOT_SCORED = (ValueError, OSError, MemoryError, RuntimeError)
+"""What a picture raises that cannot be read or scored: it is told, and the rest goes on."""
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
@@ -87,7 +89,7 @@ def _score_each(
             item, loaded = waiting.popleft()
             try:
                 value = float(score(loaded.result())[0])
-            except (ValueError, OSError, MemoryError, RuntimeError) as error:
+            except NOT_SCORED as error:
                 yield item, None, str(error) or type(error).__name__
             else:
                 yield item, value, None

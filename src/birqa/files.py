@@ -44,6 +44,11 @@ def relative_path(file: Path, folder: Path) -> str:
         return real.as_posix()
 
 
+def naming(path: Path, error: str) -> str:
+    """The error, with the file's name where it does not carry it."""
+    return error if path.name in error else f"{path}: {error}"
+
+
 def same_content(files: Iterable[Path]) -> dict[Path, Path]:
     """Each file -> the first one that holds the same bytes; what does not exist stands for itself."""
     first: dict[str, Path] = {}

@@ -195,15 +195,16 @@ def _apart(ref: Path, dist: Path) -> tuple[list[Path], list[Path]]:
     """The pictures of both folders; those of a folder inside the other one are listed once, for the inner."""
     refs, dists = _pictures(ref), _pictures(dist)
     above, below = os.path.realpath(ref), os.path.realpath(dist)
-    if above == below:
-        return refs, dists
     if below.startswith(above + os.sep):
-        inner = {os.path.realpath(file) for file in dists}
-        return [file for file in refs if os.path.realpath(file) not in inner], dists
-    if above.startswith(below + os.sep):
-        inner = {os.path.realpath(file) for file in refs}
-        return refs, [file for file in dists if os.path.realpath(file) not in inner]
+        refs = _without(refs, dists)
+    elif above.startswith(below + os.sep):
+        dists = _without(dists, refs)
     return refs, dists
+
+
+def _without(files: list[Path], others: list[Path]) -> list[Path]:
+    listed = {os.path.realpath(file) for file in others}
+    return [file for file in files if os.path.realpath(file) not in listed]
 
 
 def _key(file: Path, folder: Path, match: Match) -> str:

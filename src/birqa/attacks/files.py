@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from birqa.attacks.base import Attack, Metric, bidirectional
-from birqa.batch import load_pair
+from birqa.batch import NOT_SCORED, load_pair
 from birqa.engines.torch import to_tensor
 from birqa.features.colour import luma
 from birqa.features.ssim import local_statistics, ssim_map
@@ -105,7 +105,7 @@ def choose_directions(target: Target, pairs: Sequence[Pair], direction: str) -> 
         return ["up" if direction == "up" else "down"] * len(pairs)
     scores: dict[int, float] = {}
     for index, pair in enumerate(pairs):
-        with suppress(ValueError, OSError, MemoryError, RuntimeError):
+        with suppress(*NOT_SCORED):
             scores[index] = target.score(*target.load(pair))
     signs = dict(zip(scores, bidirectional(torch.tensor(list(scores.values()))).tolist(), strict=True))
     return ["down" if signs.get(index) == -1 else "up" for index in range(len(pairs))]
@@ -175,7 +175,7 @@ def attack_folder(
         keep(name)
         try:
             outcome = attack_file(attack, target, pair, file, budget, direction)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        except NOT_SCORED as error:
             if known:
                 file.unlink(missing_ok=True)
             return str(error) or type(error).__name__

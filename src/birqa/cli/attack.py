@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 
 def command(
@@ -134,12 +135,12 @@ def command(
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
             failed = True
-            print(f"birqa: {options.naming(pair.dist, outcome)}", file=sys.stderr)
+            print(f"birqa: {naming(pair.dist, outcome)}", file=sys.stderr)
             continue
         outside = subject.outside(torch.tensor([outcome.before, outcome.after]))
         if outside:
             failed = True
-            print(f"birqa: {options.naming(pair.dist, outside)}", file=sys.stderr)
+            print(f"birqa: {naming(pair.dist, outside)}", file=sys.stderr)
         outcomes.append(outcome)
         if not as_json:
             parts = [f"{value:.4f}" for value in (outcome.before, outcome.after, outcome.psnr, outcome.ssim)]

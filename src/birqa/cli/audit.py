@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 SHOWN = ("plain", "hardened", "plain_jpeg", "plain_blur", "plain_moved")
 """The scores in the table; the rest is in the JSON."""
@@ -28,7 +29,7 @@ def command(
     (docs/results.md). Only pictures that were pushed up are looked for, none that were pushed down.
     Exit code: 0 none looks optimised, 1 at least one does, 2 something could not be looked at.
     """
-    from birqa.batch import load_pair
+    from birqa.batch import NOT_SCORED, load_pair
     from birqa.pairing import pair_inputs
     from birqa.robustness.audit import Auditor
 
@@ -41,9 +42,9 @@ def command(
     for pair in options.with_progress(iter(pairs), len(pairs)):
         try:
             verdict = auditor(*load_pair(pair, resize))
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        except NOT_SCORED as error:
             failed = True
-            print(f"birqa: {options.naming(pair.dist, str(error))}", file=sys.stderr)
+            print(f"birqa: {naming(pair.dist, str(error))}", file=sys.stderr)
             rows.append({"ref": str(pair.ref), "dist": str(pair.dist), "error": str(error)})
             if not as_json:
                 print("failed", *[""] * (2 + len(SHOWN)), options.shown(pair.dist), sep="\t", flush=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 
 def command(
@@ -54,7 +55,7 @@ def command(
         }
         if result.error is not None:
             row["error"] = result.error
-            print(f"birqa: {options.naming(result.picture, result.error)}", file=sys.stderr)
+            print(f"birqa: {naming(result.picture, result.error)}", file=sys.stderr)
         if not as_json and csv_file is None:
             score = "failed" if result.score is None else f"{result.score:.4f}"
             print(score, options.shown(result.picture), sep="\t", flush=True)

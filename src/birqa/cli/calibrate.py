@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 
 def command(
@@ -57,7 +58,7 @@ def command(
     scores = []
     for result in options.with_progress(results, len(rated)):
         if result.score is None:
-            raise ValueError(options.naming(result.pair.dist, result.error or ""))
+            raise ValueError(naming(result.pair.dist, result.error or ""))
         scores.append(result.score)
     ratings = np.array([pair.mos for pair in rated])
     if label_spread:

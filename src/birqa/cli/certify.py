@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +106,7 @@ def command(
     that -o saves. With --shorter-side the certificate is about the reduced picture.
     Exit code: 0 done, 2 something could not be certified.
     """
+    from birqa.batch import NOT_SCORED
     from birqa.certify.certificate import Request, certify, load_certificate
     from birqa.certify.identity import identify
     from birqa.certify.noise import Noise
@@ -194,9 +196,9 @@ def command(
                 )
             if target:
                 certificate.save(target)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
+        except NOT_SCORED as error:
             failed = True
-            message = options.naming(photo, str(error) or type(error).__name__)
+            message = naming(photo, str(error) or type(error).__name__)
             rows.append({"picture": str(photo), "error": message})
             print(f"birqa: {message}", file=sys.stderr)
             continue

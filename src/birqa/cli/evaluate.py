@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +90,7 @@ def command(
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
     columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
     for index, error in sorted(errors.items()):
-        print(f"birqa: {options.naming(pairs[index].dist, error)}", file=sys.stderr)
+        print(f"birqa: {naming(pairs[index].dist, error)}", file=sys.stderr)
     if len(errors) == len(pairs):
         raise ValueError(f"{meta}: none of the {len(pairs)} pairs could be scored.")
     if scores_file is not None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 TYPES = 24
 """Of TID2013."""
@@ -38,7 +39,7 @@ def command(
         kept = cache or Path(folder) / "scores.jsonl"
         scores, errors = score_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers)
     for index, error in sorted(errors.items()):
-        print(f"birqa: {options.naming(rows[index].dist, error)}", file=sys.stderr)
+        print(f"birqa: {naming(rows[index].dist, error)}", file=sys.stderr)
     good = [index for index in range(len(rows)) if index not in errors]
     if not good:
         raise ValueError(f"{meta}: none of the {len(rows)} pairs could be scored.")

@@ -6,12 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from birqa import pairing
+from birqa import pairing
 
 Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
 Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
@@ -26,7 +25,7 @@ Resize = Annotated[
     typer.Option(help="What to do with a pair of different sizes; none reports it as an error."),
 ]
 Match = Annotated[
-    Literal["path", "name", "prefix"],
+    pairing.Match,
     typer.Option(
         help="Which files of two folders go together: those of one path without suffix, of one name in "
         "whatever folder below, or those whose name begins so: x_q30.jpg with x.png."
@@ -101,15 +100,13 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         )
 
 
-def report_unmatched(unmatched: Iterable[Path], match: "pairing.Match") -> None:
+def report_unmatched(unmatched: Iterable[Path], match: pairing.Match) -> None:
     """Name the files without partner on standard error, and what might find them one."""
-    from birqa.pairing import hint
-
     files = list(unmatched)
     for path in files:
         print(f"birqa: {path} has no partner and is left out.", file=sys.stderr)
     if files and match != "prefix":
-        print(f"birqa: files went together by {match}; {hint(match)}.", file=sys.stderr)
+        print(f"birqa: files went together by {match}; {pairing.hint(match)}.", file=sys.stderr)
 
 
 def shown(path: Path) -> str:
@@ -117,11 +114,6 @@ def shown(path: Path) -> str:
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in str(path)
     )
-
-
-def naming(path: Path, error: str) -> str:
-    """The error, with the file's name where it does not carry it."""
-    return error if path.name in error else f"{path}: {error}"
 
 
 def with_progress(results: Iterator[Any], total: int) -> Iterator[Any]:

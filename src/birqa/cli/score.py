@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from birqa.cli import options
+from birqa.files import naming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +86,7 @@ def command(
             row |= {"low": round(float(low[0]), 4), "high": round(float(high[0]), 4)}
         if result.error is not None:
             row["error"] = result.error
-            print(f"birqa: {options.naming(result.pair.dist, result.error)}", file=sys.stderr)
+            print(f"birqa: {naming(result.pair.dist, result.error)}", file=sys.stderr)
         if as_lines:
             score = "failed" if result.score is None else f"{result.score:.4f}"
             print(score, *map(options.shown, (result.pair.dist, result.pair.ref)), sep="\t", flush=True)

@@ -9,6 +9,7 @@ import typer
 
 from birqa.cli import options
 from birqa.cli.certify import Denoiser, MaxMemory, Metric, summary
+from birqa.files import naming
 
 
 def command(
@@ -116,7 +117,7 @@ def command(
         ]:
             print(f"  {label:15}{text}")
     if not record["holds"]:
-        print(f"birqa: refused: {options.naming(file, record['reason'])}", file=sys.stderr)
+        print(f"birqa: refused: {naming(file, record['reason'])}", file=sys.stderr)
     raise typer.Exit(0 if record["holds"] else 1)
 
 

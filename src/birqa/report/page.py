@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from birqa.batch import NOT_SCORED
+from birqa.files import naming
 from birqa.pairing import Pair
 from birqa.report.picture import colour_map, fit
 
@@ -74,7 +76,7 @@ def score_page(
         _summary(scored, len(rows)),
     ]
     if failed or unmatched:
-        told = [_failure(row, row.error or "") for row in failed]
+        told = [naming(row.pair.dist, row.error or "") for row in failed]
         told += [f"{path} has no partner" for path in unmatched]
         items = "".join(f"<li>{escape(_printable(one))}</li>" for one in told)
         parts.append(f'<h2>Not scored</h2><ul class="failed">{items}</ul>')
@@ -135,7 +137,6 @@ def _versions(scored: Sequence[Row]) -> str:
     having = [{row.pair.ref for row in rows} for rows in groups.values()]
     shared = set.intersection(*having)
     uneven = any(one != shared for one in having)
-    of = f"of {len(shared)} references that all have"
     rows = []
     for version, members in groups.items():
         scores = [_score(row) for row in members]
@@ -144,7 +145,13 @@ def _versions(scored: Sequence[Row]) -> str:
         rows.append(
             (*cells, f"{np.mean(scores):.4f}", f"{min(scores):.4f}", str(len(scores)), _printable(version))
         )
-    titles = [*([f"mean {of}"] if uneven else []), "mean", "lowest", "pictures", "version"]
+    titles = [
+        *([f"mean of {len(shared)} references that all have"] if uneven else []),
+        "mean",
+        "lowest",
+        "pictures",
+        "version",
+    ]
     return "<h2>By version</h2>" + _table(titles, sorted(rows), figures=len(titles) - 1)
 
 
@@ -155,8 +162,10 @@ def _worst(scored: Sequence[Row], views: Callable[[Pair], Views]) -> list[str]:
     for row in scored:
         try:
             found = views(row.pair)
-        except (ValueError, OSError, MemoryError, RuntimeError) as error:
-            parts.append(f"<p><b>{_score(row):.4f}</b> {escape(_printable(_failure(row, str(error))))}</p>")
+        except NOT_SCORED as error:
+            parts.append(
+                f"<p><b>{_score(row):.4f}</b> {escape(_printable(naming(row.pair.dist, str(error))))}</p>"
+            )
             continue
         pictures = (
             ("reference", found.ref),
@@ -208,10 +217,6 @@ def _thumbnail(pixels: np.ndarray) -> str:
 
 def _score(row: Row) -> float:
     return float("nan") if row.score is None else row.score
-
-
-def _failure(row: Row, error: str) -> str:
-    return error if row.pair.dist.name in error else f"{row.pair.dist}: {error}"
 
 
 def _range(row: Row) -> str:
