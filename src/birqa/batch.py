@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +19,7 @@ NOT_SCORED = (ValueError, OSError, MemoryError, RuntimeError)
 """What a picture raises that cannot be read or scored: it is told, and the rest goes on."""
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class ScoredPair:
     pair: Pair
     score: float | None
     error: str | None = None
+    bytes: int | None = None
+    """Of the distorted file; None where it was not scored."""
+    bits_per_pixel: float | None = None
+    """Of the distorted file, at the size in which both were compared."""
 
 
 def load_pair(
@@ -46,9 +50,20 @@ def score_pairs(
     background: tuple[float, float, float] = (0.5, 0.5, 0.5),
 ) -> Iterator[ScoredPair]:
     """Results in the order of `pairs`; a bad file becomes an error in its place."""
-    load = partial(load_pair, resize=resize, background=background)
-    for pair, score, error in _score_each(pairs, load, lambda loaded: metric(*loaded)):
-        yield ScoredPair(pair, score, error)
+
+    def load(pair: Pair) -> tuple[np.ndarray, np.ndarray, int]:
+        return *load_pair(pair, resize, background), pair.dist.stat().st_size
+
+    def score(loaded: tuple[np.ndarray, np.ndarray, int]) -> tuple[float, int, float]:
+        dist, ref, size = loaded
+        height, width = dist.shape[:2]
+        return float(metric(dist, ref)[0]), size, 8 * size / (height * width)
+
+    for pair, scored, error in _score_each(pairs, load, score):
+        if scored is None:
+            yield ScoredPair(pair, None, error)
+        else:
+            yield ScoredPair(pair, scored[0], None, *scored[1:])
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,13 @@ def score_pictures(
     def load(path: Path) -> np.ndarray:
         return reduce_to(load_image(path, background=background), shorter_side)
 
-    for path, score, error in _score_each(pictures, load, metric):
+    for path, score, error in _score_each(pictures, load, lambda picture: float(metric(picture)[0])):
         yield ScoredPicture(path, score, error)
 
 
 def _score_each(
-    items: Iterable[Item], load: Callable[[Item], Loaded], score: Callable[[Loaded], np.ndarray]
-) -> Iterator[tuple[Item, float | None, str | None]]:
+    items: Iterable[Item], load: Callable[[Item], Loaded], score: Callable[[Loaded], Result]
+) -> Iterator[tuple[Item, Result | None, str | None]]:
     items = iter(items)
     decoders = ThreadPoolExecutor(DECODERS)
     try:
@@ -88,7 +103,7 @@ def _score_each(
         while waiting:
             item, loaded = waiting.popleft()
             try:
-                value = float(score(loaded.result())[0])
+                value = score(loaded.result())
             except NOT_SCORED as error:
                 yield item, None, str(error) or type(error).__name__
             else:

@@ -128,7 +128,13 @@ def test_json_is_a_list_of_objects_with_the_settings(cli, folder, expected, metr
     assert answer.code == 0
     assert len(rows) == 3
     for row, name in zip(rows, ("a.webp", "b.png", "c.png"), strict=True):
-        assert set(row) == {"ref", "dist", "score", "low", "high", "metric", "version", "settings"}
+        assert set(row) == {
+            *("ref", "dist", "score", "low", "high", "bytes", "bits_per_pixel"),
+            *("metric", "version", "settings"),
+        }
+        assert row["bytes"] == (folder / "dist" / name).stat().st_size
+        width, height = Image.open(folder / "ref" / f"{name[0]}.png").size
+        assert row["bits_per_pixel"] == pytest.approx(8 * row["bytes"] / (width * height), abs=1e-4)
         low, high = metric_of().interval([row["score"]])
         assert [row["low"], row["high"]] == pytest.approx([low[0], high[0]], abs=1e-4)
         assert 0 <= row["low"] < row["score"] <= row["high"] <= 1
@@ -161,6 +167,8 @@ def test_the_csv_holds_what_json_holds_and_replaces_an_older_one(cli, folder):
         "score",
         "low",
         "high",
+        "bytes",
+        "bits_per_pixel",
         "metric",
         "version",
         "settings",
@@ -169,11 +177,21 @@ def test_the_csv_holds_what_json_holds_and_replaces_an_older_one(cli, folder):
     for row, record in zip(written, wanted, strict=True):
         assert json.loads(row["settings"]) == record["settings"]
         assert row["error"] == record.get("error", "")
-        assert row["score"] == ("" if record["score"] is None else str(record["score"]))
+        for key in ("score", "low", "high", "bytes", "bits_per_pixel"):
+            assert row[key] == ("" if record.get(key) is None else str(record[key]))
         assert [row[key] for key in ("ref", "dist", "metric", "version")] == [
             record[key] for key in ("ref", "dist", "metric", "version")
         ]
     assert sorted(path.name for path in folder.iterdir()) == ["dist", "ref", "scores.csv"]
+
+
+def test_bits_are_counted_against_the_size_in_which_both_are_compared(cli, folder):
+    small = folder / "small.jpg"
+    Image.open(folder / "ref/b.png").resize((40, 36)).save(small)
+    width, height = Image.open(folder / "ref/b.png").size
+    for mode, pixels in (("dist-to-ref", width * height), ("ref-to-dist", 40 * 36)):
+        (row,) = json.loads(cli("score", folder / "ref/b.png", small, "--json", "--resize", mode).out)
+        assert row["bits_per_pixel"] == pytest.approx(8 * small.stat().st_size / pixels, abs=1e-4)
 
 
 def test_a_csv_that_cannot_be_written_is_refused_before_scoring(refuses, folder, monkeypatch):

@@ -35,16 +35,16 @@ def table_after(text, title):
 
 def test_all_scores_lowest_first_with_their_ranges():
     rows = [
-        row("d/b.jpg", 0.8125),
+        row("d/b.jpg", 0.8125, bits_per_pixel=1.25),
         row("d/a.jpg", 0.25, low=0.1, high=0.4),
         row("d/c.jpg", None, error="bad"),
     ]
     text = page(rows)
     assert "2 of 3 scored: mean 0.5312, median 0.5312, lowest 0.2500, highest 0.8125." in text
     assert table_after(text, "All, lowest first") == [
-        ["score", "range", "distorted", "reference"],
-        ["0.2500", "0.10 to 0.40", "d/a.jpg", "ref/x.png"],
-        ["0.8125", "", "d/b.jpg", "ref/x.png"],
+        ["score", "range", "bits per pixel", "distorted", "reference"],
+        ["0.2500", "0.10 to 0.40", "", "d/a.jpg", "ref/x.png"],
+        ["0.8125", "", "1.250", "d/b.jpg", "ref/x.png"],
     ]
     assert "<li>d/c.jpg: bad</li>" in text
     assert text == page(rows)
@@ -93,12 +93,18 @@ def test_a_version_is_what_follows_the_references_name(dist, version):
 
 def test_means_of_versions_where_there_are_several_of_several_pictures():
     rows = [
-        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png")
-        for name, quality, score in (("a", 10, 0.2), ("b", 10, 0.4), ("a", 90, 0.9), ("b", 90, 0.95))
+        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png", bits_per_pixel=rate)
+        for name, quality, score, rate in (
+            ("a", 10, 0.2, 0.25),
+            ("b", 10, 0.4, 0.5),
+            ("a", 90, 0.9, 2.0),
+            ("b", 90, 0.95, None),
+        )
     ]
-    assert table_after(page(rows), "By version")[1:] == [
-        ["0.3000", "0.2000", "2", "*_q10.jpg"],
-        ["0.9250", "0.9000", "2", "*_q90.jpg"],
+    assert table_after(page(rows), "By version") == [
+        ["mean", "bits per pixel", "lowest", "pictures", "version"],
+        ["0.3000", "0.375", "0.2000", "2", "*_q10.jpg"],
+        ["0.9250", "", "0.9000", "2", "*_q90.jpg"],
     ]
     assert "By version" not in page(rows[:2])
     assert "By version" not in page(rows[::2])
@@ -106,13 +112,16 @@ def test_means_of_versions_where_there_are_several_of_several_pictures():
 
 def test_versions_that_lack_pictures_are_compared_on_those_that_all_have():
     rows = [
-        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png")
-        for name, quality, score in (("a", 10, 0.6), ("a", 90, 0.7), ("b", 90, 0.1))
+        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png", bits_per_pixel=rate)
+        for name, quality, score, rate in (("a", 10, 0.6, 0.5), ("a", 90, 0.7, 2.0), ("b", 90, 0.1, 4.0))
     ]
     assert table_after(page(rows), "By version") == [
-        ["mean of 1 references that all have", "mean", "lowest", "pictures", "version"],
-        ["0.6000", "0.6000", "0.6000", "1", "*_q10.jpg"],
-        ["0.7000", "0.4000", "0.1000", "2", "*_q90.jpg"],
+        [
+            *("mean of 1 references that all have", "their bits per pixel"),
+            *("mean", "bits per pixel", "lowest", "pictures", "version"),
+        ],
+        ["0.6000", "0.500", "0.6000", "0.500", "0.6000", "1", "*_q10.jpg"],
+        ["0.7000", "2.000", "0.4000", "3.000", "0.1000", "2", "*_q90.jpg"],
     ]
 
 

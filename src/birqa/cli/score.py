@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from birqa.metric import FullReferenceMetric
     from birqa.pairing import Pair
 
+COLUMNS = ["ref", "dist", "score", "low", "high", "bytes", "bits_per_pixel", "metric", "version"]
+COLUMNS += ["settings", "error"]
+
 
 def command(
     ref: Annotated[Path | None, typer.Argument(help="Reference picture or folder.")] = None,
@@ -84,6 +87,8 @@ def command(
         if scorer.interval is not None and result.score is not None:
             low, high = scorer.interval([result.score])
             row |= {"low": round(float(low[0]), 4), "high": round(float(high[0]), 4)}
+        if result.bits_per_pixel is not None:
+            row |= {"bytes": result.bytes, "bits_per_pixel": round(result.bits_per_pixel, 4)}
         if result.error is not None:
             row["error"] = result.error
             print(f"birqa: {naming(result.pair.dist, result.error)}", file=sys.stderr)
@@ -150,7 +155,7 @@ def _page(
         [
             Row(
                 Pair(Path(row["ref"]), Path(row["dist"])),
-                *(row.get(name) for name in ("score", "low", "high", "error")),
+                *(row.get(name) for name in ("score", "low", "high", "error", "bits_per_pixel")),
             )
             for row in rows
         ],
@@ -164,9 +169,7 @@ def _page(
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(
-            file, ["ref", "dist", "score", "low", "high", "metric", "version", "settings", "error"]
-        )
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in rows:
             # So that `--pairs` finds the files: it looks from the table's folder.

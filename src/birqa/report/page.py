@@ -44,6 +44,7 @@ class Row:
     low: float | None = None
     high: float | None = None
     error: str | None = None
+    bits_per_pixel: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,18 @@ def score_page(
         parts.append("<h2>All, lowest first</h2>")
         parts.append(
             _table(
-                ["score", "range", "distorted", "reference"],
+                ["score", "range", "bits per pixel", "distorted", "reference"],
                 [
-                    (f"{_score(row):.4f}", _range(row), _name(row.pair.dist), _name(row.pair.ref))
+                    (
+                        f"{_score(row):.4f}",
+                        _range(row),
+                        _rate([row]),
+                        _name(row.pair.dist),
+                        _name(row.pair.ref),
+                    )
                     for row in scored
                 ],
+                figures=3,
             )
         )
     return (
@@ -140,14 +148,16 @@ def _versions(scored: Sequence[Row]) -> str:
     rows = []
     for version, members in groups.items():
         scores = [_score(row) for row in members]
-        common = [_score(row) for row in members if row.pair.ref in shared]
-        cells = [f"{np.mean(common):.4f}" if common else ""] if uneven else []
-        rows.append(
-            (*cells, f"{np.mean(scores):.4f}", f"{min(scores):.4f}", str(len(scores)), _printable(version))
-        )
+        common = [row for row in members if row.pair.ref in shared]
+        cells = []
+        if uneven:
+            cells += [f"{np.mean([_score(row) for row in common]):.4f}" if common else "", _rate(common)]
+        cells += [f"{np.mean(scores):.4f}", _rate(members), f"{min(scores):.4f}", str(len(scores))]
+        rows.append((*cells, _printable(version)))
     titles = [
-        *([f"mean of {len(shared)} references that all have"] if uneven else []),
+        *([f"mean of {len(shared)} references that all have", "their bits per pixel"] if uneven else []),
         "mean",
+        "bits per pixel",
         "lowest",
         "pictures",
         "version",
@@ -221,6 +231,12 @@ def _score(row: Row) -> float:
 
 def _range(row: Row) -> str:
     return "" if row.low is None or row.high is None else f"{row.low:.2f} to {row.high:.2f}"
+
+
+def _rate(rows: Sequence[Row]) -> str:
+    """Mean bits per pixel, where they are known of all."""
+    rates = [row.bits_per_pixel for row in rows if row.bits_per_pixel is not None]
+    return f"{np.mean(rates):.3f}" if rows and len(rates) == len(rows) else ""
 
 
 def _name(path: Path) -> str:
