@@ -159,6 +159,16 @@ def test_several_pictures_go_to_a_folder_and_a_bad_one_is_told(cli, photo, tmp_p
     assert kept != (tmp_path / "out" / "p.png.json").read_bytes()
 
 
+def test_a_folder_of_pictures(cli, photo, tmp_path):
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("b.png", "a.png"):
+        Image.open(photo).save(album / name)
+    rows = json.loads(cli("certify", album, *QUICK, "-o", tmp_path / "out", "--json").out)
+    assert [row["picture"] for row in rows] == [str(album / "a.png"), str(album / "b.png")]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png.json", "b.png.json"}
+
+
 def test_a_radius_out_of_reach_is_said_before_and_after(cli, photo):
     answer = cli("certify", photo, "--metric", METRIC, "--samples", 50, "--radius", 0.36)
     assert answer.code == 0

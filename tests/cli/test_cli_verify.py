@@ -176,3 +176,45 @@ def test_a_reference_is_asked_for(cli, refuses, folder, tmp_path):
     settings = ("--samples", 8, "--confidence", 0.5, "--threads", 1, "-o", tmp_path / "c.json")
     cli("certify", tmp_path / "p.png", "--ref", folder / "ref/b.png", *settings)
     refuses("give it with --ref", "verify", tmp_path / "c.json", tmp_path / "p.png")
+
+
+def test_a_folder_of_certificates_with_a_folder_of_pictures(cli, certified):
+    """Each with the picture of its name; what is wrong with one does not stop the others."""
+    certificates, pictures = certified / "certificates", certified / "pictures"
+    for folder in (certificates, pictures / "sub"):
+        folder.mkdir(parents=True)
+    # Of two pictures of one name, the one that is meant.
+    Image.new("RGB", (20, 16), "red").save(pictures / "p.png")
+    shutil.copy(certified / "p.png", pictures / "sub")
+    shutil.copy(certified / "c.json", certificates / "a.json")
+    answer = cli("verify", certificates, pictures, "--metric", METRIC)
+    assert (answer.code, answer.err) == (0, "")
+    claim = load_certificate(certified / "c.json").claim
+    interval = f"{claim.low:.4f} .. {claim.high:.4f}"
+    assert answer.out == f"holds\t{interval}\t{certificates / 'a.json'}\n"
+    assert cli("verify", certificates).out.startswith(f"adds up\t{interval}\t")
+
+    def another_seed(record):
+        record["noise"]["seed"] ^= 1
+
+    def renamed(record):
+        record["picture"]["file"] = "elsewhere.png"
+
+    shutil.copy(forge(certified, another_seed), certificates / "b.json")
+    answer = cli("verify", certificates, pictures, "--metric", METRIC)
+    assert answer.code == 1
+    assert [line.split("\t")[0] for line in answer.out.splitlines()] == ["holds", "refused"]
+    assert f"birqa: refused: {certificates / 'b.json'}: " in answer.err
+    shutil.copy(forge(certified, renamed), certificates / "0.json")
+    answer = cli("verify", certificates, pictures, "--metric", METRIC, "--json")
+    assert answer.code == 2
+    records = json.loads(answer.out)
+    assert [record["holds"] for record in records] == [None, True, False]
+    assert f"about elsewhere.png, which is not in {pictures}" in records[0]["reason"]
+    assert records[2]["certificate"] == str(certificates / "b.json")
+    assert len(records[2]["checked"]) == 3
+
+
+def test_a_folder_without_certificates(refuses, certified):
+    (certified / "empty").mkdir()
+    refuses("holds no certificates", "verify", certified / "empty")

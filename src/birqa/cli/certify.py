@@ -39,7 +39,9 @@ MaxMemory = Annotated[
 
 
 def command(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Picture(s) to be certified.")],
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", help="Picture(s) to be certified, or folders of them.")
+    ],
     ref: Annotated[Path | None, typer.Option(help="Reference picture, for a full-reference metric.")] = None,
     metric: Metric = None,
     denoiser: Denoiser = None,
@@ -114,7 +116,9 @@ def command(
     from birqa.certify.verification import redraw, subject_of
     from birqa.certify.words import advise, describe
     from birqa.images import load_image, reduce_to
+    from birqa.pairing import list_pictures
 
+    photos = list_pictures(photos)
     if len(photos) > 1 and (earlier or curve):
         raise typer.BadParameter("--continue and --curve take one picture at a time")
     options.check_output(output, [*photos, ref], folder=True)
@@ -168,6 +172,8 @@ def command(
     if shortfall and any(photo.exists() for photo in photos):
         print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
 
+    if start is not None and len(start.scores) == samples:
+        print(f"birqa: {earlier} has {samples:,} draws already: none are added", file=sys.stderr)
     targets = _targets(photos, output)
     for target in targets:
         options.check_output(target, [*photos, ref])

@@ -1,9 +1,9 @@
-"""birqa verify: does a certificate hold what it says?"""
+"""birqa verify: do certificates hold what they say?"""
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +11,20 @@ from birqa.cli import options
 from birqa.cli.certify import Denoiser, MaxMemory, Metric, summary
 from birqa.files import naming
 
+if TYPE_CHECKING:
+    from birqa.certify.certificate import Certificate
+
 
 def command(
-    file: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="What birqa certify -o saved.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="CERTIFICATE", help="What birqa certify -o saved, or a folder of that."),
+    ],
     photo: Annotated[
-        Path | None, typer.Argument(help="The picture it is about; part of the draws is then drawn again.")
+        Path | None,
+        typer.Argument(
+            help="The picture it is about, or a folder that holds it; part of the draws is then drawn again."
+        ),
     ] = None,
     ref: Annotated[Path | None, typer.Option(help="Reference picture, if it is about a pair.")] = None,
     redraw: Annotated[int, typer.Option(min=2, help="Draws to be drawn again, chosen at random.")] = 50,
@@ -37,38 +46,62 @@ def command(
     """Check a certificate: its sha256 and arithmetic, and with the picture, metric and draws as well.
 
     --metric and --denoiser say where to find them, if not in this installation. Pictures larger than the one
-    that was certified are reduced to its size. Exit code: 0 it holds,
-    1 it is refused, 2 it could not be checked.
+    that was certified are reduced to its size. Of a folder of certificates each one is checked, with the
+    picture of the name that it states. Exit code: 0 they hold, 1 one is refused, 2 one could not be checked.
     """
+    from birqa.batch import NOT_SCORED
     from birqa.certify import verification
     from birqa.certify.certificate import CertificateError, check_picture, load_certificate
     from birqa.certify.identity import identify
     from birqa.certify.words import describe, interval_in_words
     from birqa.images import load_image, reduce_to
+    from birqa.pairing import list_pictures
 
     levels = options.parse_background(background)
-    checked: list[str] = []
-    record: dict[str, Any] = {"holds": True, "reason": None, "checked": checked, "unchecked": []}
-    record["redrawn"] = 0
-    try:
+    by_name: dict[str, list[Path]] = {}
+    if photo is not None and photo.is_dir():
+        for path in list_pictures([photo]):
+            by_name.setdefault(path.name, []).append(path)
+
+    def find(certificate: "Certificate") -> Path | None:
+        """The picture that a certificate is to be checked with."""
+        if photo is None or not by_name:
+            return photo
+        named = by_name.get(certificate.picture.file)
+        if not named:
+            raise ValueError(
+                f"the certificate is about {certificate.picture.file}, which is not in {photo}: name the "
+                "picture itself, if it was given another name."
+            )
+        for path in named[1:]:
+            pixels = reduce_to(load_image(path, background=levels), certificate.picture.shorter_side)
+            if certificate.picture.shows(identify(pixels)):
+                return path
+        return named[0]
+
+    def check(file: Path, record: dict[str, Any]) -> list[tuple[str, str]]:
+        """Fills the record with what JSON says, gives what people are told; raises CertificateError for what
+        is refused."""
+        checked: list[str] = record["checked"]
         certificate = load_certificate(file)
         checked.append("the file is as it was written, by its sha256, which is no signature")
         certificate.recheck()
         checked.append(f"the interval follows from the {len(certificate.scores):,} draws that it states")
-        record |= summary(certificate)
-        if photo is None:
+        record.update(summary(certificate))
+        picture = find(certificate)
+        if picture is None:
             record["unchecked"] = [
                 "whether picture, metric and draws are what it states, so that all of it may be made up: "
                 "give the picture"
             ]
         else:
             shorter_side = certificate.picture.shorter_side
-            whole = load_image(photo, background=levels)
+            whole = load_image(picture, background=levels)
             pixels = reduce_to(whole, shorter_side)
             check_picture(certificate, identify(pixels))
             height, width = pixels.shape[:2]
             reduced = "" if pixels is whole else f", reduced to {width} x {height}"
-            checked.append(f"the picture is {photo}{reduced}")
+            checked.append(f"the picture is {picture}{reduced}")
             subject = verification.subject_of(
                 certificate,
                 metric,
@@ -103,22 +136,60 @@ def command(
                 "whether the maker tried several seeds, numbers of draws, radii or pictures and kept what "
                 "pleased: certify anew, with a seed of your own, for that",
             ]
-    except CertificateError as error:
-        record |= {"holds": False, "reason": str(error)}
-    if as_json:
-        print(json.dumps(record, indent=1))
-    elif record["holds"]:
-        drawn = "holds" if record["redrawn"] else "adds up; its draws are not checked without the picture"
-        print(f"{file} {drawn}")
-        for label, text in [
+        return [
             *describe(certificate),
             *(("checked", text) for text in checked),
             *(("not checked", text) for text in record["unchecked"]),
-        ]:
-            print(f"  {label:15}{text}")
+        ]
+
+    several = file.is_dir()
+    records: list[dict[str, Any]] = []
+    for one in _certificates(file) if several else [file]:
+        lines: list[tuple[str, str]] = []
+        record: dict[str, Any] = {"certificate": str(one), "holds": True, "reason": None}
+        record |= {"checked": [], "unchecked": [], "redrawn": 0}
+        try:
+            lines = check(one, record)
+        except CertificateError as error:
+            record |= {"holds": False, "reason": str(error)}
+            print(f"birqa: refused: {naming(one, record['reason'])}", file=sys.stderr)
+        except NOT_SCORED as error:
+            if not several:
+                raise
+            record |= {"holds": None, "reason": str(error) or type(error).__name__}
+            print(f"birqa: {naming(one, record['reason'])}", file=sys.stderr)
+        records.append(record)
+        if as_json:
+            continue
+        if several:
+            print(_state(record), _interval(record), options.shown(one), sep="\t", flush=True)
+        elif record["holds"]:
+            drawn = "holds" if record["redrawn"] else "adds up; its draws are not checked without the picture"
+            print(f"{one} {drawn}")
+            for label, text in lines:
+                print(f"  {label:15}{text}")
+    if as_json:
+        print(json.dumps(records if several else records[0], indent=1))
+    found = {record["holds"] for record in records}
+    raise typer.Exit(2 if None in found else 1 if False in found else 0)
+
+
+def _certificates(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.glob("*.json") if path.is_file())
+    if not found:
+        raise ValueError(f"folder {folder} holds no certificates (*.json): name what birqa certify -o saved.")
+    return found
+
+
+def _state(record: dict[str, Any]) -> str:
     if not record["holds"]:
-        print(f"birqa: refused: {naming(file, record['reason'])}", file=sys.stderr)
-    raise typer.Exit(0 if record["holds"] else 1)
+        return "refused" if record["holds"] is False else "failed"
+    return "holds" if record["redrawn"] else "adds up"
+
+
+def _interval(record: dict[str, Any]) -> str:
+    ends = [record.get(end) for end in ("low", "high")]
+    return " .. ".join("" if end is None else f"{end:.4f}" for end in ends)
 
 
 def _after_redrawing(weights_known: bool, redrawn: Any) -> list[str]:
