@@ -311,10 +311,23 @@ def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
     if defence.kind in ("AAT", "AT-anchors"):
         width = defence.band * config.identity_mos
         return AnchoredSampler(
-            train, config.batch, defence.anchors, width, config.crop, config.seed, config.border
+            train,
+            config.batch,
+            defence.anchors,
+            width,
+            config.crop,
+            config.seed,
+            config.border,
+            config.crop_spread,
         )
     return BatchSampler(
-        train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
+        train,
+        config.batch,
+        config.references_per_batch,
+        config.crop,
+        config.seed,
+        config.border,
+        config.crop_spread,
     )
 
 
