@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 SPLITS = ("train", "val", "test")
 _RATED = ("ref", "dist", "image", "mos", "std", "split", "type", "level", "weight")
@@ -56,6 +56,7 @@ class Judgement:
 
 
 Record = RatedPair | RatedPicture | Judgement
+AnyRecord = TypeVar("AnyRecord", RatedPair, RatedPicture, Judgement)
 
 
 def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]:
@@ -173,6 +174,18 @@ def check_leakage(records: Sequence[Record]) -> None:
                     f"{key} is in the splits {split} and {record.split}: put everything that belongs to one "
                     "reference into one split."
                 )
+
+
+def of_split(records: Sequence[AnyRecord], split: str | None, table: Path) -> list[AnyRecord]:
+    """Those of one split, or with None all. Raises ValueError where there are none, or two splits share what
+    `check_leakage` looks for."""
+    if split is None:
+        return list(records)
+    check_leakage(records)
+    chosen = [record for record in records if record.split == split]
+    if not chosen:
+        raise ValueError(f"{table} has no rows with split {split}.")
+    return chosen
 
 
 def _pictures(record: Record) -> tuple[Path, ...]:

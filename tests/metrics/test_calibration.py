@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import birqa
 from birqa.calibration import PredictionInterval, calibrate
@@ -90,6 +91,21 @@ def test_the_command_takes_a_folder_and_no_name(monkeypatch, tmp_path):
     (tmp_path / "meta.csv").write_text("ref,dist,mos\nr.png,d.png,0.5\nr.png,e.png,1.03\n")
     with pytest.raises(ValueError, match="there is no metric folder birqa: calibrate writes into one"):
         command(Path("birqa"), tmp_path / "meta.csv")
+
+
+def test_pairs_that_were_trained_on_are_not_taken_unasked(save_tiny, tmp_path):
+    model = save_tiny(tmp_path / "model")
+    rng = np.random.default_rng(0)
+    lines = ["ref,dist,mos,split"]
+    for number in range(42):
+        for name in (f"r{number}.png", f"d{number}.png"):
+            Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(tmp_path / name)
+        lines.append(f"r{number}.png,d{number}.png,{number / 42},{'train' if number < 2 else 'test'}")
+    (tmp_path / "meta.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="choose others with --split test or val"):
+        command(model, tmp_path / "meta.csv")
+    command(model, tmp_path / "meta.csv", coverage=0.5, split="test", threads=1)
+    assert load_model(model).interval.data.endswith("meta.csv, 40 pairs of test")
 
 
 def test_a_model_keeps_its_interval_and_the_metric_offers_it(save_tiny, tmp_path):

@@ -19,6 +19,7 @@ def command(
         float, typer.Option(help="Rating of an undistorted picture, 0..1, by which ratings are divided.")
     ] = 1.0,
     mos_range: options.MosRange = None,
+    split: options.Split = None,
     label_spread: Annotated[
         bool,
         typer.Option(
@@ -27,7 +28,11 @@ def command(
     ] = False,
     threads: options.Threads = None,
 ) -> None:
-    """Learn from rated pairs how far a picture's rating lies from its score: low and high in --json."""
+    """Learn from rated pairs how far a picture's rating lies from its score: low and high in --json.
+
+    On pairs that a model was trained on its scores are nearer than on others, so a table of several splits
+    needs --split.
+    """
     import numpy as np
 
     from birqa.batch import score_pairs
@@ -35,11 +40,16 @@ def command(
     from birqa.files import replacing
     from birqa.metric import create_full_reference
     from birqa.pairing import Pair
-    from birqa.ratings import check_unit_range, read_rated_pairs, rescaled, split_unit
+    from birqa.ratings import check_unit_range, of_split, read_rated_pairs, rescaled, split_unit
 
     if not 0 < identity_mos < math.inf:
         raise typer.BadParameter(f"--identity-mos {identity_mos:g} should be a number above 0")
-    rated = read_rated_pairs(data)
+    rated = of_split(read_rated_pairs(data), split, data)
+    if {"train"} < {pair.split for pair in rated}:
+        raise ValueError(
+            f"{data} has rows of the split train, which the model may have learned from: choose others with "
+            "--split test or val."
+        )
     if mos_range is not None:
         rated = rescaled(rated, *mos_range)
     # As in training, whose scores end where these are cut off below.
@@ -68,7 +78,8 @@ def command(
         np.clip(ratings / identity_mos, 0, 1),
         [split_unit(pair) for pair in rated],
         coverage=coverage,
-        data=f"{data.resolve().parent.name}/{data.name}, {len(rated)} pairs",
+        data=f"{data.resolve().parent.name}/{data.name}, {len(rated)} pairs"
+        + (f" of {split}" if split else ""),
     )
     record = json.loads(path.read_text(encoding="utf-8")) | {"interval": interval.to_dict()}
     with replacing(path) as part:

@@ -43,9 +43,7 @@ def command(
     threads: options.Threads = None,
     resize: options.Resize = "none",
     background: options.Background = "0.5",
-    split: Annotated[
-        str | None, typer.Option(help="Only the rows of this split: train, val or test.")
-    ] = None,
+    split: options.Split = None,
     resamples: Annotated[int, typer.Option(min=2, help="Bootstrap resamples, over references.")] = 1000,
     splits: Annotated[
         int, typer.Option(min=0, help="SROCC on the test parts of so many random 6:2:2 splits as well.")
@@ -111,31 +109,19 @@ def command(
 
 def _rated_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
     from birqa.pairing import Pair
-    from birqa.ratings import read_rated_pairs
+    from birqa.ratings import of_split, read_rated_pairs
 
-    rated = _of_split(read_rated_pairs(meta), split, meta)
+    rated = of_split(read_rated_pairs(meta), split, meta)
     return [Pair(pair.ref, pair.dist) for pair in rated], rated
 
 
 def _choice_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
     """Two pairs a choice: left and right."""
     from birqa.pairing import Pair
-    from birqa.ratings import read_judgements
+    from birqa.ratings import of_split, read_judgements
 
-    chosen = _of_split(read_judgements(meta), split, meta)
+    chosen = of_split(read_judgements(meta), split, meta)
     return [Pair(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
-
-
-def _of_split(rows: list[Any], split: str | None, meta: Path) -> list[Any]:
-    from birqa.ratings import check_leakage
-
-    if split is None:
-        return rows
-    check_leakage(rows)
-    chosen = [row for row in rows if row.split == split]
-    if not chosen:
-        raise ValueError(f"{meta} has no rows with split {split}.")
-    return chosen
 
 
 def _score(

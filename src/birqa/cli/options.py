@@ -45,6 +45,7 @@ MosRange = Annotated[
     tuple[float, float] | None,
     typer.Option(help="Worst and best rating of the data's scale, for example 1 5; default 0 1."),
 ]
+Split = Annotated[str | None, typer.Option(help="Only the rows of this split: train, val or test.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the scores to this CSV file.")]
 FailUnder = Annotated[
