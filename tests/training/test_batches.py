@@ -76,17 +76,6 @@ def test_crops_are_whole_and_start_on_the_block_grid_inside_the_picture(pairs):
     assert corners == {(top, left) for top in range(0, 30, 8) for left in range(0, 45, 8)}
 
 
-def test_sides_of_crops_are_drawn_for_each_batch(pairs):
-    spread = BatchSampler(pairs, 6, 3, 56, 5, crop_spread=24)
-    batches = [spread(step) for step in range(40)]
-    assert {batch.ref.shape[2:] for batch in batches} == {(side, side) for side in (32, 40, 48, 56)}
-    # What else is drawn stays as it is without a spread, and a share of a batch has the side of the whole.
-    whole = BatchSampler(pairs, 6, 3, 56, 5)
-    assert [batch.names for batch in batches] == [whole(step).names for step in range(40)]
-    for step in range(5):
-        np.testing.assert_array_equal(spread(step, [1, 4]).ref, batches[step].ref[[1, 4]])
-
-
 def test_all_eight_flips_and_turns_occur_and_nothing_else(pairs):
     orientations = set()
     for crop in crops(sampler(pairs), 20):

@@ -540,12 +540,6 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
         ({"steps": 2.5}, "steps=2.5 should be a whole number"),
         ({"steps": None}, "steps=None should be a whole number"),
         ({"crop": True}, "crop=True should be a whole number"),
-        ({"crop_spread": 12}, "crop_spread=12 should .* leaves of the crop of 192 at least 32 pixels"),
-        (
-            {"crop": 64, "crop_spread": 40},
-            "crop_spread=40 should .* leaves of the crop of 64 at least 32 pixels",
-        ),
-        ({"crop": 0, "crop_spread": 8}, "crop_spread=8 should .* leaves of the crop of 0 at least 32 pixels"),
         ({"alpha": "1"}, "alpha='1' should be a number"),
         ({"start": 3}, "start=3 should be text"),
         ({"defence": {"budget": "a"}}, "defence budget='a' should be a number"),

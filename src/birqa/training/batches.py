@@ -62,7 +62,6 @@ class BatchSampler:
         crop: int,
         seed: int,
         border: float = 0.0,
-        crop_spread: int = 0,
     ) -> None:
         by_reference: dict[Path, list[RatedPair]] = {}
         for pair in pairs:
@@ -73,7 +72,6 @@ class BatchSampler:
         self.batch = batch
         self.references_per_batch = min(references_per_batch, len(self.groups))
         self.crop = crop
-        self.crop_spread = crop_spread
         self.seed = seed
         self.border = border
 
@@ -98,13 +96,12 @@ class BatchSampler:
     ) -> Batch:
         """The samples that `draw` gives for places in the batch, of which the first `anchors` are anchors."""
         dist, ref, mos, names = [], [], [], []
-        side = self._side(step)
         places = np.array(range(self.batch) if share is None else share, np.int64)
         for index in places.tolist():
             rng = np.random.default_rng([self.seed, step, index])
             pair = draw(index, rng)
             names.append(pair.dist.name)
-            cropped = self._augment(self._load(pair), side, rng)
+            cropped = self._augment(self._load(pair), rng)
             dist.append(cropped[..., :3])
             ref.append(cropped[..., 3:])
             mos.append(pair.mos)
@@ -117,14 +114,6 @@ class BatchSampler:
             places,
         )
 
-    def _side(self, step: int) -> int:
-        """Of the crops of batch `step`: one size, or they would not fit into one array."""
-        if not self.crop_spread:
-            return self.crop
-        # The batch's own generator draws references; what it gives stays as it is without a spread.
-        rng = np.random.default_rng([self.seed, step, self.batch])
-        return self.crop - 8 * int(rng.integers(self.crop_spread // 8 + 1))
-
     def _load(self, pair: RatedPair) -> np.ndarray:
         """Both pictures in one array (H, W, 6), so that they are cropped and turned alike."""
         dist, ref = load_alike(pair)
@@ -135,13 +124,13 @@ class BatchSampler:
             raise ValueError(f"{size}, smaller than the crop of {self.crop}: lower {self.crop_setting}.")
         return np.concatenate([dist, ref], axis=2)
 
-    def _augment(self, both: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    def _augment(self, both: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         height, width = both.shape[:2]
-        if side:
+        if self.crop:
             # Offsets in steps of 8 keep the block grid of JPEG-like codecs where it was.
-            top = 8 * rng.integers((height - side) // 8 + 1)
-            left = 8 * rng.integers((width - side) // 8 + 1)
-            both = both[top : top + side, left : left + side]
+            top = 8 * rng.integers((height - self.crop) // 8 + 1)
+            left = 8 * rng.integers((width - self.crop) // 8 + 1)
+            both = both[top : top + self.crop, left : left + self.crop]
         if self.border and rng.random() < self.border:
             both = _darken_border(both, rng)
         if rng.random() < 0.5:
@@ -192,10 +181,9 @@ class AnchoredSampler(BatchSampler):
         crop: int,
         seed: int,
         border: float = 0.0,
-        crop_spread: int = 0,
     ) -> None:
         """`width` is that of a band, in units of the ratings."""
-        super().__init__(pairs, batch, batch, crop, seed, border, crop_spread)
+        super().__init__(pairs, batch, batch, crop, seed, border)
         self.pairs = pairs
         self.bands = BandSampler(np.array([pair.mos for pair in pairs]), batch, anchors, width, seed)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from birqa.network.config import BiRQAConfig
-from birqa.pyramid import MINIMUM_SIDE
 from birqa.ranges import require_at_least, require_descent, require_kinds, require_positive
 from birqa.training.recipes import read_object
 
@@ -74,9 +73,6 @@ class TrainingConfig:
     """A batch holds several versions of each of so many references (ours)."""
     crop: int = 192
     """Side of the square crops in pixels, a multiple of 8; 0 takes whole pictures, all of one size (ours)."""
-    crop_spread: int = 0
-    """Each batch's crops are by 0 to so many pixels smaller, in steps of 8, so that a network meets sides
-    that are no whole number of its cells (ours)."""
     border: float = 0.0
     """Share of distorted pictures that get a dark border, as filters with zero padding leave (ours)."""
     learning_rate: float = 1e-3
@@ -112,11 +108,6 @@ class TrainingConfig:
         require_descent(self)
         if self.crop % 8 or self.crop < 0:
             raise ValueError(f"crop={self.crop} should be a multiple of 8, or 0 for whole pictures.")
-        if self.crop_spread % 8 or not 0 <= self.crop_spread <= max(0, self.crop - MINIMUM_SIDE):
-            raise ValueError(
-                f"crop_spread={self.crop_spread} should be a multiple of 8 that leaves of the crop of "
-                f"{self.crop} at least {MINIMUM_SIDE} pixels."
-            )
         # A single score correlates with nothing.
         require_at_least(2, self, "batch")
         require_at_least(1, self, "references_per_batch", "validate_every")

@@ -311,23 +311,10 @@ def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
     if defence.kind in ("AAT", "AT-anchors"):
         width = defence.band * config.identity_mos
         return AnchoredSampler(
-            train,
-            config.batch,
-            defence.anchors,
-            width,
-            config.crop,
-            config.seed,
-            config.border,
-            config.crop_spread,
+            train, config.batch, defence.anchors, width, config.crop, config.seed, config.border
         )
     return BatchSampler(
-        train,
-        config.batch,
-        config.references_per_batch,
-        config.crop,
-        config.seed,
-        config.border,
-        config.crop_spread,
+        train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
     )
 
 
