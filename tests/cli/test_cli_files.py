@@ -48,6 +48,13 @@ def test_no_input_is_written_over(refuses, pair, arguments, victim):
     assert (ref.parent / victim).read_bytes() == before
 
 
+@pytest.mark.parametrize("output", ["score {ref} {dist} --csv -", "blind {dist} --csv -"])
+def test_a_dash_is_no_file(refuses, pair, output, monkeypatch):
+    monkeypatch.chdir(pair[0].parent)
+    refuses("- would be a file of that name", *output.format(ref=pair[0], dist=pair[1]).split())
+    assert not Path("-").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

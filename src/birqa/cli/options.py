@@ -79,6 +79,8 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
     """
     if path is None:
         return
+    if str(path) == "-":
+        raise typer.BadParameter("- would be a file of that name, not standard output; name a file")
     if not path.parent.is_dir():
         raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; make it first")
     if not folder and path.is_dir():
