@@ -89,8 +89,8 @@ def calibrate(
         rank = int(np.ceil((len(inside) + 1) * coverage))
         if rank > len(inside):
             raise ValueError(
-                f"{int(fitted.sum())} pairs are too few to calibrate {bins} bins at coverage {coverage:g}: "
-                "give more rated pairs, or a lower coverage."
+                f"{len(scores)} pairs, {int(fitted.sum())} to set the interval and the others to measure it, "
+                f"are too few for {bins} bins at coverage {coverage:g}: give more, or a lower coverage."
             )
         radius.append(float(inside[rank - 1]))
     interval = PredictionInterval(coverage, edges, tuple(radius), 0.0, data)

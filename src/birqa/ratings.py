@@ -182,9 +182,10 @@ def of_split(records: Sequence[AnyRecord], split: str | None, table: Path) -> li
     if split is None:
         return list(records)
     check_leakage(records)
-    chosen = [record for record in records if record.split == split]
+    chosen = [record for record in records if record.split == split.strip().lower()]
     if not chosen:
-        raise ValueError(f"{table} has no rows with split {split}.")
+        found = ", ".join(sorted({record.split or "none" for record in records}))
+        raise ValueError(f"{table} has no rows with split {split!r}, but with {found}.")
     return chosen
 
 
@@ -201,6 +202,8 @@ def rescaled(pairs: Sequence[RatedPair], worst: float, best: float) -> list[Rate
 
     Raises ValueError where the two are equal.
     """
+    if not (math.isfinite(worst) and math.isfinite(best)):
+        raise ValueError(f"the worst and the best rating must be numbers, not {worst:g} and {best:g}.")
     if worst == best:
         raise ValueError(f"the worst and the best rating must differ, not both be {worst:g}.")
     scale = best - worst

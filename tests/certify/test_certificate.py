@@ -124,9 +124,9 @@ def test_a_file_can_be_continued(make, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"samples": 10}, "20 draws already, not 10"),
-        ({"noise": Noise("discrete", 0.2, 8)}, "seed=7"),
-        ({"noise": Noise("gaussian", 0.2, 7)}, "kind='discrete'"),
+        ({"samples": 10}, "20 draws already: ask for more than that, not for 10"),
+        ({"noise": Noise("discrete", 0.2, 8)}, "seed 7, not"),
+        ({"noise": Noise("gaussian", 0.2, 7)}, "discrete noise of sigma 0.2"),
         ({"pixels": np.zeros((6, 9, 3), np.uint8)}, "another picture"),
     ],
 )

@@ -81,12 +81,16 @@ def test_continuing_keeps_every_setting_and_gives_the_same_as_at_once(cli, photo
     assert start.read_bytes() == first
     assert cli("certify", photo, "--metric", METRIC, "--samples", 150, "--continue", start).code == 0
     assert start.read_bytes() == whole.read_bytes()
+    # Without a number of draws they stay as they are, for another radius, say.
+    again = cli("certify", photo, "--metric", METRIC, "--continue", start, "--radius", 0.01, "--json")
+    (row,) = json.loads(again.out)
+    assert (row["draws"], row["radius"]) == (150, 0.01)
 
 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (("--samples", 30), "60 draws already, not 30"),
+        (("--samples", 30), "60 draws already: ask for more than that, not for 30"),
         (("--samples", 90, "--sigma", 0.3), "leave the options of the noise out"),
         (("--samples", 90, "--seed", 4), "leave the options of the noise out"),
         (("--samples", 90, "--noise", "gaussian"), "leave the options of the noise out"),
@@ -167,6 +171,10 @@ def test_a_folder_of_pictures(cli, photo, tmp_path):
     rows = json.loads(cli("certify", album, *QUICK, "-o", tmp_path / "out", "--json").out)
     assert [row["picture"] for row in rows] == [str(album / "a.png"), str(album / "b.png")]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png.json", "b.png.json"}
+    # Of a folder, one picture goes to a folder as well.
+    (album / "a.png").unlink()
+    assert cli("certify", album, *QUICK, "-o", tmp_path / "other").code == 0
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["b.png.json"]
 
 
 def test_a_radius_out_of_reach_is_said_before_and_after(cli, photo):

@@ -55,6 +55,23 @@ def test_a_dash_is_no_file(refuses, pair, output, monkeypatch):
     assert not Path("-").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such file")
+def test_the_file_that_standard_output_goes_to_is_not_replaced(python, pair, tmp_path):
+    """A pipe is written to; a file that others write to as well would lose what they wrote."""
+    arguments = ("score", *map(str, pair), "--csv", "/dev/stdout", "--threads", "1")
+    piped = python("-m", "birqa", *arguments)
+    assert piped.returncode == 0
+    (row,) = csv.DictReader(piped.stdout.splitlines())
+    assert Path(row["dist"]) == pair[1]
+    out = tmp_path / "all.txt"
+    with out.open("w") as file:
+        file.write("before\n")
+        file.flush()
+        ended = subprocess.run([sys.executable, "-m", "birqa", *arguments], stdout=file, check=False)
+    assert ended.returncode == 2
+    assert out.read_text() == "before\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

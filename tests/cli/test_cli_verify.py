@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from birqa.certify.certificate import _digest, load_certificate
+from birqa.certify.words import interval_in_words
 
 METRIC = "python:verified_metric:score"
 
@@ -190,7 +191,7 @@ def test_a_folder_of_certificates_with_a_folder_of_pictures(cli, certified):
     answer = cli("verify", certificates, pictures, "--metric", METRIC)
     assert (answer.code, answer.err) == (0, "")
     claim = load_certificate(certified / "c.json").claim
-    interval = f"{claim.low:.4f} .. {claim.high:.4f}"
+    interval = interval_in_words(claim.low, claim.high)
     assert answer.out == f"holds\t{interval}\t{certificates / 'a.json'}\n"
     assert cli("verify", certificates).out.startswith(f"adds up\t{interval}\t")
 
@@ -213,6 +214,48 @@ def test_a_folder_of_certificates_with_a_folder_of_pictures(cli, certified):
     assert f"about elsewhere.png, which is not in {pictures}" in records[0]["reason"]
     assert records[2]["certificate"] == str(certificates / "b.json")
     assert len(records[2]["checked"]) == 3
+
+
+def test_what_is_no_certificate_is_not_refused_and_hidden_files_are_none(cli, certified):
+    folder = certified / "certificates"
+    (folder / "sub").mkdir(parents=True)
+    shutil.copy(certified / "c.json", folder / "sub/C.JSON")
+    (folder / "._c.json").write_bytes(b"\x00\x05\x16")
+    assert cli("verify", folder).code == 0
+    (folder / "scores.json").write_text('{"score": NaN}')
+    answer = cli("verify", folder)
+    assert answer.code == 2
+    assert [line.split("\t")[0] for line in answer.out.splitlines()] == ["failed", "adds up"]
+    assert "scores.json is no certificate of birqa's" in answer.err
+    # Alone, JSON says so as well.
+    answer = cli("verify", folder / "scores.json", "--json")
+    assert answer.code == 2
+    assert json.loads(answer.out)["holds"] is None
+
+
+def test_pictures_are_found_whatever_else_has_their_name(cli, certified):
+    """Unreadable ones, and accents in their other form."""
+    pictures = certified / "pictures"
+    for folder in ("a", "b", "c"):
+        (pictures / folder).mkdir(parents=True)
+    (pictures / "a/p.png").write_bytes(b"no picture")
+    shutil.copy(certified / "p.png", pictures / "b")
+    (pictures / "c/p.png").write_bytes(b"no picture")
+    assert cli("verify", certified / "c.json", pictures, "--metric", METRIC).code == 0
+
+    def accented(record):
+        record["picture"]["file"] = "caf\u00e9.png"
+
+    shutil.copy(certified / "p.png", pictures / "cafe\u0301.png")
+    assert cli("verify", forge(certified, accented), pictures, "--metric", METRIC).code == 0
+
+
+def test_a_refused_picture_is_named_with_the_size_that_it_has(refused, certified):
+    Image.new("RGB", (40, 32), "red").save(certified / "large.png")
+    refused(
+        f"compared with {certified / 'large.png'}, 40 x 32, reduced to 20 x 16.",
+        *(certified / "c.json", certified / "large.png", "--metric", METRIC),
+    )
 
 
 def test_a_folder_without_certificates(refuses, certified):

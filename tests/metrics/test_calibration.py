@@ -75,7 +75,7 @@ def test_more_coverage_is_never_narrower_and_ends_stay_on_the_scale(seed, covera
     ("change", "message"),
     [
         ({"coverage": 1.0}, "between 0 and 1"),
-        ({"coverage": 0.999}, r"too few to calibrate .*: give more rated pairs, or a lower coverage\.$"),
+        ({"coverage": 0.999}, r"are too few for 5 bins at coverage .*: give more, or a lower coverage\.$"),
         ({"refs": ["one"] * 1200}, "at least two references"),
     ],
 )

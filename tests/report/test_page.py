@@ -82,13 +82,45 @@ def test_the_worst_are_shown_with_small_pictures():
     [
         ("d/q30/x.jpg", "q30/*.jpg"),
         ("d/x_q30.jpg", "*_q30.jpg"),
-        ("d/x/x_q30.jpg", "*/*_q30.jpg"),
-        ("d/ref/q30/x.jpg", "*/q30/*.jpg"),
+        ("d/x/x_q30.jpg", "*_q30.jpg"),
+        # Folders that the reference is in below that of all references say nothing of the version.
+        ("d/scene/q30/x.jpg", "q30/*.jpg"),
+        ("d/ref/q30/x.jpg", "ref/q30/*.jpg"),
         ("d/other.jpg", "other.jpg"),
     ],
 )
 def test_a_version_is_what_follows_the_references_name(dist, version):
-    assert version_of(Pair(Path("ref/x.png"), Path(dist)), "d") == version.replace("/", os.sep)
+    pair = Pair(Path("ref/scene/x.png"), Path(dist))
+    assert version_of(pair, "d", "ref") == version.replace("/", os.sep)
+
+
+def test_one_letter_in_two_forms_is_one_name():
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert (
+        version_of(Pair(Path(f"r/{composed}.png"), Path(f"d/{decomposed}_q10.jpg")), "d", "r") == "*_q10.jpg"
+    )
+
+
+def test_pictures_in_several_folders_make_one_version():
+    rows = [
+        row(f"d/q{quality}/{name}.jpg", score, ref=f"r/{name}.png")
+        for name, quality, score in (("a", 10, 0.2), ("sub/b", 10, 0.4), ("a", 90, 0.9), ("sub/b", 90, 0.95))
+    ]
+    cells = table_after(page(rows), "By version")
+    assert cells[0][0] == "mean"
+    assert [line[-2:] for line in cells[1:]] == [["2", "q10/*.jpg"], ["2", "q90/*.jpg"]]
+
+
+def test_a_stray_version_does_not_decide_what_the_others_are_compared_on():
+    rows = [
+        row(f"d/{name}_q{quality}.jpg", score, ref=f"r/{name}.png")
+        for quality, scores in ((10, (0.2, 0.4, 0.6)), (90, (0.7, 0.8, 0.9)))
+        for name, score in zip("abc", scores, strict=True)
+    ]
+    rows.append(row("d/a_rot.jpg", 0.1, ref="r/a.png"))
+    title, *lines = table_after(page(rows), "By version")
+    assert title[0] == "mean of the 3 that all have"
+    assert [line[0] for line in lines] == ["", "0.4000", "0.8000"]
 
 
 def test_means_of_versions_where_there_are_several_of_several_pictures():
@@ -117,7 +149,7 @@ def test_versions_that_lack_pictures_are_compared_on_those_that_all_have():
     ]
     assert table_after(page(rows), "By version") == [
         [
-            *("mean of 1 references that all have", "their bits per pixel"),
+            *("mean of the 1 that all have", "their bits per pixel"),
             *("mean", "bits per pixel", "lowest", "pictures", "version"),
         ],
         ["0.6000", "0.500", "0.6000", "0.500", "0.6000", "1", "*_q10.jpg"],

@@ -267,6 +267,9 @@ def load_certificate(path: Path) -> Certificate:
         )
         return Certificate.from_dict(record)
     except CertificateError as error:
+        if KIND not in text:
+            # Somebody else's JSON need not be as strict.
+            raise ValueError(f"{path} is no certificate of birqa's: {error}") from None
         raise CertificateError(f"{path}: {error}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise ValueError(f"{path} is no certificate, or it is damaged: it is not JSON.") from None
@@ -306,13 +309,16 @@ def certify(
         check_subject(earlier, subject)
         if earlier.noise != noise:
             raise ValueError(
-                f"the certificate to be continued has {earlier.noise}, not {noise}: leave the options of the "
-                "noise out, or make a new certificate."
+                f"the certificate to be continued has {_told(earlier.noise)}, not {_told(noise)}: leave the "
+                "options of the noise out, or make a new certificate."
             )
         kept = earlier.scores
         made_with = _both(earlier.made_with, made_with)
         if len(kept) > samples:
-            raise ValueError(f"the certificate to be continued has {len(kept)} draws already, not {samples}.")
+            raise ValueError(
+                f"the certificate to be continued has {len(kept)} draws already: ask for more than that, "
+                f"not for {samples}."
+            )
     check_charge(request, noise, samples, picture.size)
     drawn = score_draws(
         subject.score,
@@ -337,6 +343,10 @@ def certify(
         make_claim(scores, request, noise, picture.size, subject.limits),
         made_with,
     )
+
+
+def _told(noise: Noise) -> str:
+    return f"{noise.kind} noise of sigma {noise.sigma:g} and seed {noise.seed}"
 
 
 def _both(earlier: dict[str, str], now: dict[str, str]) -> dict[str, str]:

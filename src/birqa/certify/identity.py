@@ -58,10 +58,15 @@ class Picture:
         )
 
 
+def printable(name: str) -> str:
+    """Names go to terminals, where control characters could write what they like."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def identify(picture: NDArray[np.generic], file: str = "") -> Picture:
     """`picture` (H, W, 3), as `birqa.load_image` gives it."""
     height, width = picture.shape[:2]
     samples = np.ascontiguousarray(picture).astype(picture.dtype.newbyteorder("<"), copy=False)
-    # Names go to terminals, where control characters could write what they like.
-    file = "".join(letter if letter.isprintable() else "?" for letter in file)
-    return Picture(file, width, height, str(picture.dtype), hashlib.sha256(samples.tobytes()).hexdigest())
+    return Picture(
+        printable(file), width, height, str(picture.dtype), hashlib.sha256(samples.tobytes()).hexdigest()
+    )

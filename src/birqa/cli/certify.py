@@ -52,7 +52,9 @@ def command(
     sigma: Annotated[
         float | None, typer.Option(help="Standard deviation of the noise, white = 1.", show_default="0.12")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Noisy pictures to score.")] = 1000,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Noisy pictures to score.", show_default="1000")
+    ] = None,
     confidence: Annotated[
         float | None, typer.Option(help="Probability with which the interval holds.", show_default="0.999")
     ] = None,
@@ -109,7 +111,7 @@ def command(
     Exit code: 0 done, 2 something could not be certified.
     """
     from birqa.batch import NOT_SCORED
-    from birqa.certify.certificate import Request, certify, load_certificate
+    from birqa.certify.certificate import CertificateError, Request, certify, load_certificate
     from birqa.certify.identity import identify
     from birqa.certify.noise import Noise
     from birqa.certify.subject import create_subject
@@ -118,6 +120,7 @@ def command(
     from birqa.images import load_image, reduce_to
     from birqa.pairing import list_pictures
 
+    into_folder = any(photo.is_dir() for photo in photos)
     photos = list_pictures(photos)
     if len(photos) > 1 and (earlier or curve):
         raise typer.BadParameter("--continue and --curve take one picture at a time")
@@ -130,7 +133,10 @@ def command(
         from birqa.certify.curve import save_curve
     start = None if earlier is None else load_certificate(earlier)
     if start is not None:
-        start.recheck()
+        try:
+            start.recheck()
+        except CertificateError as error:
+            raise CertificateError(f"{earlier}: {error}") from None
         output = output or earlier
         shorter_side = shorter_side or start.picture.shorter_side
 
@@ -140,6 +146,10 @@ def command(
         pixels = reduce_to(whole, shorter_side)
         return pixels, None if whole.shape == pixels.shape else [whole.shape[1], whole.shape[0]]
 
+    if start is not None and len(start.scores) == samples:
+        print(f"birqa: {earlier} has {samples:,} draws already: none are added", file=sys.stderr)
+    if samples is None:
+        samples = len(start.scores) if start else 1000
     request = start.request if start else Request()
     request = replace(
         request,
@@ -172,9 +182,7 @@ def command(
     if shortfall and any(photo.exists() for photo in photos):
         print(f"birqa: the interval will be the whole range of scores: {shortfall}", file=sys.stderr)
 
-    if start is not None and len(start.scores) == samples:
-        print(f"birqa: {earlier} has {samples:,} draws already: none are added", file=sys.stderr)
-    targets = _targets(photos, output)
+    targets = _targets(photos, output, into_folder)
     for target in targets:
         options.check_output(target, [*photos, ref])
     rows: list[dict[str, Any]] = []
@@ -248,9 +256,9 @@ def summary(certificate: "Certificate") -> dict[str, Any]:
     }
 
 
-def _targets(photos: list[Path], output: Path | None) -> list[Path | None]:
+def _targets(photos: list[Path], output: Path | None, into_folder: bool) -> list[Path | None]:
     """Where each certificate goes: the file, or one beside another in the folder."""
-    if output is None or (len(photos) == 1 and not output.is_dir()):
+    if output is None or (len(photos) == 1 and not into_folder and not output.is_dir()):
         return [output] * len(photos)
     if output.is_file():
         raise typer.BadParameter(f"{output} is a file; several certificates need a folder")

@@ -81,6 +81,10 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         return
     if str(path) == "-":
         raise typer.BadParameter("- would be a file of that name, not standard output; name a file")
+    if str(path.parent.resolve()).startswith(("/dev", "/proc")) and path.is_file():
+        raise typer.BadParameter(
+            f"{path} leads to the file {path.resolve()}, which would be replaced; name that file itself"
+        )
     if not path.parent.is_dir():
         raise typer.BadParameter(f"{path}: the folder {path.parent} does not exist; make it first")
     if not folder and path.is_dir():

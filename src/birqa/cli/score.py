@@ -169,11 +169,12 @@ def _page(
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        # So that `--pairs` finds the files: it looks from the table's folder, of a pipe from where one is.
+        folder = path.parent if path.is_file() else Path()
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in rows:
-            # So that `--pairs` finds the files: it looks from the table's folder.
-            files = {side: _from(Path(row[side]), path.parent) for side in ("ref", "dist")}
+            files = {side: _from(Path(row[side]), folder) for side in ("ref", "dist")}
             writer.writerow({**row, **files, "settings": json.dumps(row["settings"])})
 
 

@@ -1,7 +1,10 @@
 """birqa verify: do certificates hold what they say?"""
 
 import json
+import math
 import sys
+import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +12,11 @@ import typer
 
 from birqa.cli import options
 from birqa.cli.certify import Denoiser, MaxMemory, Metric, summary
-from birqa.files import naming
+from birqa.files import naming, walk
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from birqa.certify.certificate import Certificate
 
 
@@ -61,22 +66,27 @@ def command(
     by_name: dict[str, list[Path]] = {}
     if photo is not None and photo.is_dir():
         for path in list_pictures([photo]):
-            by_name.setdefault(path.name, []).append(path)
+            by_name.setdefault(_comparable(path.name), []).append(path)
+
+    def read(path: Path, certificate: "Certificate") -> "tuple[np.ndarray, np.ndarray]":
+        """The whole picture, and as it is compared."""
+        whole = load_image(path, background=levels)
+        return whole, reduce_to(whole, certificate.picture.shorter_side)
 
     def find(certificate: "Certificate") -> Path | None:
         """The picture that a certificate is to be checked with."""
         if photo is None or not by_name:
             return photo
-        named = by_name.get(certificate.picture.file)
+        named = by_name.get(_comparable(certificate.picture.file), [])
         if not named:
             raise ValueError(
                 f"the certificate is about {certificate.picture.file}, which is not in {photo}: name the "
                 "picture itself, if it was given another name."
             )
-        for path in named[1:]:
-            pixels = reduce_to(load_image(path, background=levels), certificate.picture.shorter_side)
-            if certificate.picture.shows(identify(pixels)):
-                return path
+        for path in named if len(named) > 1 else []:
+            with suppress(*NOT_SCORED):
+                if certificate.picture.shows(identify(read(path, certificate)[1])):
+                    return path
         return named[0]
 
     def check(file: Path, record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -95,18 +105,20 @@ def command(
                 "give the picture"
             ]
         else:
-            shorter_side = certificate.picture.shorter_side
-            whole = load_image(picture, background=levels)
-            pixels = reduce_to(whole, shorter_side)
-            check_picture(certificate, identify(pixels))
+            whole, pixels = read(picture, certificate)
             height, width = pixels.shape[:2]
             reduced = "" if pixels is whole else f", reduced to {width} x {height}"
+            try:
+                check_picture(certificate, identify(pixels))
+            except CertificateError as error:
+                before = f"{picture}, {whole.shape[1]} x {whole.shape[0]}{reduced}"
+                raise CertificateError(f"{str(error).removesuffix('.')}; compared with {before}.") from None
             checked.append(f"the picture is {picture}{reduced}")
             subject = verification.subject_of(
                 certificate,
                 metric,
                 denoiser,
-                None if ref is None else reduce_to(load_image(ref, background=levels), shorter_side),
+                None if ref is None else read(ref, certificate)[1],
                 engine=engine,
                 device=device,
                 threads=threads,
@@ -154,7 +166,7 @@ def command(
             record |= {"holds": False, "reason": str(error)}
             print(f"birqa: refused: {naming(one, record['reason'])}", file=sys.stderr)
         except NOT_SCORED as error:
-            if not several:
+            if not several and not as_json:
                 raise
             record |= {"holds": None, "reason": str(error) or type(error).__name__}
             print(f"birqa: {naming(one, record['reason'])}", file=sys.stderr)
@@ -175,7 +187,12 @@ def command(
 
 
 def _certificates(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.glob("*.json") if path.is_file())
+    found = sorted(
+        Path(root, name)
+        for root, _, files in walk(folder)
+        for name in files
+        if name.lower().endswith(".json") and not name.startswith(".")
+    )
     if not found:
         raise ValueError(f"folder {folder} holds no certificates (*.json): name what birqa certify -o saved.")
     return found
@@ -188,8 +205,19 @@ def _state(record: dict[str, Any]) -> str:
 
 
 def _interval(record: dict[str, Any]) -> str:
-    ends = [record.get(end) for end in ("low", "high")]
-    return " .. ".join("" if end is None else f"{end:.4f}" for end in ends)
+    from birqa.certify.words import interval_in_words
+
+    if "low" not in record:
+        return ""
+    low, high = (record[end] for end in ("low", "high"))
+    return interval_in_words(-math.inf if low is None else low, math.inf if high is None else high)
+
+
+def _comparable(name: str) -> str:
+    """As certificates hold names, accents as one letter."""
+    from birqa.certify.identity import printable
+
+    return unicodedata.normalize("NFC", printable(name))
 
 
 def _after_redrawing(weights_known: bool, redrawn: Any) -> list[str]:

@@ -3,7 +3,8 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -110,14 +111,23 @@ def score_page(
     )
 
 
-def version_of(pair: Pair, folder: str) -> str:
-    """What sets a picture apart from its reference: `q30/*.jpg` for q30/x.jpg, `*_q30.jpg` for x_q30.jpg,
-    `*/q30/*.jpg` for scene/q30/x.jpg of scene/x.png."""
-    *parents, name = Path(os.path.relpath(pair.dist, folder)).parts
-    stem = pair.ref.stem
-    of_reference = {stem, *pair.ref.parent.parts}
-    parts = ["*" if parent in of_reference else parent for parent in parents]
+def version_of(pair: Pair, dist_folder: str, ref_folder: str) -> str:
+    """What sets a picture apart from its reference, below the folder of either: `q30/*.jpg` for q30/x.jpg and
+    for scene/q30/x.jpg of scene/x.png, `*_q30.jpg` for x_q30.jpg."""
+    *parents, name = _parts(pair.dist, dist_folder)
+    *of_reference, reference = _parts(pair.ref, ref_folder)
+    stem = Path(reference).stem
+    parts = [parent for parent in parents if parent not in (stem, *of_reference)]
     return str(Path(*parts, "*" + name.removeprefix(stem) if name.startswith(stem) else name))
+
+
+def _parts(path: Path, folder: str) -> tuple[str, ...]:
+    """Below the folder; accents as one letter, as `birqa.pairing` compares them."""
+    return Path(unicodedata.normalize("NFC", os.path.relpath(path, folder))).parts
+
+
+def _common_folder(paths: Iterable[Path]) -> str:
+    return os.path.commonpath([os.path.abspath(path.parent) for path in paths])
 
 
 def _summary(scored: Sequence[Row], count: int) -> str:
@@ -133,29 +143,32 @@ def _summary(scored: Sequence[Row], count: int) -> str:
 def _versions(scored: Sequence[Row]) -> str:
     """Means over pictures of one folder, ending and suffix, where several pictures have one in common."""
     try:
-        folder = os.path.commonpath([os.path.abspath(row.pair.dist.parent) for row in scored])
+        folders = [_common_folder(getattr(row.pair, side) for row in scored) for side in ("dist", "ref")]
     except ValueError:  # several drives
         return ""
     groups: dict[str, list[Row]] = {}
     for row in scored:
-        groups.setdefault(version_of(row.pair, folder), []).append(row)
+        groups.setdefault(version_of(row.pair, *folders), []).append(row)
     if len(groups) == 1 or len(groups) == len(scored):
         return ""
-    # Of means over different pictures, the worse may be that of the better version.
-    having = [{row.pair.ref for row in rows} for rows in groups.values()]
-    shared = set.intersection(*having)
-    uneven = any(one != shared for one in having)
+    # Of means over different pictures, the worse may be that of the better version; but a stray picture or
+    # two do not decide what the others are compared on.
+    having = {version: {row.pair.ref for row in rows} for version, rows in groups.items()}
+    most = max(map(len, having.values()))
+    shared = set.intersection(*(one for one in having.values() if 2 * len(one) >= most))
+    uneven = bool(shared) and any(one != shared for one in having.values())
     rows = []
     for version, members in groups.items():
         scores = [_score(row) for row in members]
         common = [row for row in members if row.pair.ref in shared]
         cells = []
         if uneven:
-            cells += [f"{np.mean([_score(row) for row in common]):.4f}" if common else "", _rate(common)]
+            whole = shared <= having[version]
+            cells += [f"{np.mean([_score(row) for row in common]):.4f}", _rate(common)] if whole else ["", ""]
         cells += [f"{np.mean(scores):.4f}", _rate(members), f"{min(scores):.4f}", str(len(scores))]
         rows.append((*cells, _printable(version)))
     titles = [
-        *([f"mean of {len(shared)} references that all have", "their bits per pixel"] if uneven else []),
+        *([f"mean of the {len(shared)} that all have", "their bits per pixel"] if uneven else []),
         "mean",
         "bits per pixel",
         "lowest",

@@ -89,7 +89,9 @@ def make_card(
     started = time.monotonic()
     for attack in protocol.attacks:
         if isinstance(attack, TrainedAttack) and not train_pairs:
-            raise ValueError(f"{attack.name} is trained on other pictures first: give pairs for it.")
+            raise ValueError(
+                f"{attack.name} is trained on other pictures first: give train_pairs (--train-pairs)."
+            )
     mos = np.array([pair.mos for pair in pairs])
     if len(mos) < 3 or np.ptp(mos) == 0:
         raise ValueError(
