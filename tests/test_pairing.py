@@ -256,6 +256,8 @@ def test_csv(tmp_path):
         (b"ref,dist\n,,\n", "has a header but no rows"),
         (b"ref,dist\na,b\na,\n", "no ref or no dist in line 3"),
         (b"ref,dist\na\n", "no ref or no dist in line 2"),
+        (b"ref,dist\na,b, v2\n", "more values than columns in line 2: put names with commas between quotes"),
+        (b"Ref,DIST,ref\na,b,c\n", "has the column ref twice: name each once"),
         (b"ref,dist\n\xff\xfe,b\n", "is not UTF-8 text"),
         ("ref,dist\na,b\n".encode("utf-16"), "is not UTF-8 text"),
         (b'ref,dist\n"' + b"a" * 200_000 + b'",b\n', "cannot be read"),

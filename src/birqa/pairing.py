@@ -128,8 +128,8 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     skipped. Relative paths start at the folder of the CSV. Whether the pictures exist is not checked.
 
     Raises:
-        PairingError: the file is missing, unreadable, not UTF-8 or empty; it lacks a column or a value, or
-            has no rows.
+        PairingError: the file is missing, unreadable, not UTF-8 or empty; it lacks a column or a value, has
+            one too many, or has no rows.
     """
     path = Path(path)
     try:
@@ -150,11 +150,18 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     if not {"ref", "dist"} <= set(header):
         hint = "; separate them by commas" if len(header) == 1 and ";" in header[0] else ""
         raise PairingError(f"{path} has the columns {', '.join(header)}, but ref and dist are needed{hint}")
+    twice = [column for column in ("ref", "dist") if header.count(column) > 1]
+    if twice:
+        raise PairingError(f"{path} has the column {twice[0]} twice: name each once")
     at_ref, at_dist = header.index("ref"), header.index("dist")
     pairs = []
     for line, cells in rows:
         if not any(cells):
             continue
+        if any(cells[len(header) :]):
+            raise PairingError(
+                f"{path} has more values than columns in line {line}: put names with commas between quotes"
+            )
         cells += [""] * (len(header) - len(cells))
         if not cells[at_ref] or not cells[at_dist]:
             raise PairingError(f"{path} has no ref or no dist in line {line}: fill in both")
