@@ -137,7 +137,8 @@ def test_the_subject_is_looked_for_by_its_name(make, subject, picture, monkeypat
 
     monkeypatch.setattr(verification, "create_subject", create)
     assert subject_of(make(), threads=2) is subject
-    assert asked[0] == ("mean.test", "none", None, {"engine": "auto", "device": None, "threads": 2})
+    how = {"ref_file": "", "engine": "auto", "device": None, "threads": 2}
+    assert asked[0] == ("mean.test", "none", None, how)
     subject_of(make(), metric="folder", denoiser="other")
     assert asked[1][:2] == ("folder", "other")
     monkeypatch.setattr(verification, "create_subject", lambda *_, **__: replace(subject, limits=(0, 2)))

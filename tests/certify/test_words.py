@@ -71,6 +71,13 @@ def test_what_is_not_bounded_says_what_it_would_take(make, linear):
     assert dict(describe(unlimited))["interval"].startswith("-inf .. inf")
 
 
+def test_the_advice_counts_what_the_inexactness_of_draws_costs():
+    request, draws = Request(0.5, 0.999999), 631
+    charge = Noise("discrete", 0.25, 1).charge(draws * 3 * 4000 * 3000)
+    assert advise(request, 0.25, draws) is None
+    assert "it takes at least 6" in advise(request, 0.25, draws, charge)
+
+
 def test_the_advice_helps():
     request = Request(0.36, 0.999)
     assert advise(request, 0.12, 5627) is None

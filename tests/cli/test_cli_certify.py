@@ -201,6 +201,9 @@ def test_a_pair(cli, photo, tmp_path):
     assert "against ref.png" in answer.out
     assert "changes of the reference" in answer.out
     assert load_certificate(tmp_path / "c.json").reference.file == "ref.png"
+    more = ("--continue", tmp_path / "c.json", "--samples", 90)
+    assert cli("certify", photo, "--ref", ref, "--metric", "python:mean_metric:closeness", *more).code == 0
+    assert load_certificate(tmp_path / "c.json").reference.file == "ref.png"
 
 
 def test_our_own_pair_metric(cli, folder, tmp_path):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ def test_the_file_that_standard_output_goes_to_is_not_replaced(python, pair, tmp
         ended = subprocess.run([sys.executable, "-m", "birqa", *arguments], stdout=file, check=False)
     assert ended.returncode == 2
     assert out.read_text() == "before\n"
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no such folder")
+def test_files_in_folders_of_devices_are_files(cli, pair):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for _ in range(2):
+            assert cli("score", *pair, "--csv", Path(folder) / "a.csv").code == 0
 
 
 @pytest.mark.parametrize(

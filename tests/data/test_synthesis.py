@@ -73,6 +73,9 @@ def test_cells(ratings):
 def test_build_kadid(tmp_path, photographs, ratings):
     seen = []
     out = tmp_path / "set"
+    # Undistorted pictures may be rated as well; none are made.
+    with ratings.open("a") as file:
+        file.write("1,1,0,0.95,0.5\n")
     meta = build_kadid(
         photographs,
         out,

@@ -83,6 +83,7 @@ def subject_of(
         certificate.metric.name if metric is None else metric,
         stated if denoiser is None else denoiser,
         ref,
+        ref_file=certificate.reference.file if certificate.reference else "",
         engine=engine,
         device=device,
         threads=threads,

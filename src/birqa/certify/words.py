@@ -51,18 +51,20 @@ def describe(certificate: Certificate) -> list[tuple[str, str]]:
     if not claim.is_bounded:
         one = claim.lower_rank or claim.upper_rank
         ends = "an end of the interval is" if one else "both ends of the interval are"
-        short = advise(request, noise.sigma, n)
+        short = advise(request, noise.sigma, n, claim.charge)
         lines.insert(2, ("beware", f"{ends} just the range of scores: {short}"))
     return lines
 
 
-def advise(request: Request, sigma: float, samples: int) -> str | None:
+def advise(request: Request, sigma: float, samples: int, charge: float = 0.0) -> str | None:
     """What it would take to bound the score, where so many draws cannot; None where they can.
 
-    Raises ValueError for a number of draws that no certificate has.
+    `charge` is what their inexactness costs (`Noise.charge`), where that is known. Raises ValueError for a
+    number of draws that no certificate has.
     """
     require_samples(samples)
-    radius, alpha, p, two_sided = request.radius, request.alpha, request.quantile, request.two_sided
+    radius, p, two_sided = request.radius, request.quantile, request.two_sided
+    alpha = request.alpha - charge
     ranks = find_ranks(samples, sigma, radius, alpha, p, two_sided)
     if ranks.lower and ranks.upper:
         return None

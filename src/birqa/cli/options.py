@@ -81,7 +81,9 @@ def check_output(path: Path | None, inputs: Iterable[Path | None] = (), folder: 
         return
     if str(path) == "-":
         raise typer.BadParameter("- would be a file of that name, not standard output; name a file")
-    if str(path.parent.resolve()).startswith(("/dev", "/proc")) and path.is_file():
+    # /dev/stdout and the like, where they lead to a file.
+    place = str(path.parent.resolve())
+    if (place == "/dev" or place.startswith("/proc/")) and path.is_file():
         raise typer.BadParameter(
             f"{path} leads to the file {path.resolve()}, which would be replaced; name that file itself"
         )

@@ -122,7 +122,8 @@ def build_kadid(
             splits.get(path.stem, ""),
         )
         for path in references
-        for (number, level), (mean, deviation) in sorted(cells.items())
+        for number, level in product(KADID10K, LEVELS)
+        for mean, deviation in [cells[number, level]]
     )
     return _write_meta(out / "meta.csv", rows)
 
