@@ -14,7 +14,7 @@ import report_blind
 from birqa.attacks.honest import Honest
 from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
-from birqa.registry import list_models
+from birqa.registry import find_model, list_models
 from birqa.robustness.leaderboard import at_headline, name_of, with_range
 from report_blind import RESULTS, load
 
@@ -94,6 +94,12 @@ def check_version(name: str, record: Any) -> None:
         raise SystemExit(
             f"{name} was measured with {record['metric']} {record['version']}: run make results again"
         )
+
+
+def check_fingerprint(name: str, model: str, measured: str, again: str) -> None:
+    """`measured` holds the fingerprint of the weights that were attacked."""
+    if find_model(model).fingerprint not in measured:
+        raise SystemExit(f"{name} was measured with other weights of {model}: run {again} again")
 
 
 def accuracy(name: str) -> list[str]:
@@ -472,6 +478,9 @@ def _table_of_defences(rows: list[dict[str, Any]], cards: dict[str, Any], timed:
 def hardened() -> list[str]:
     """The shipped weights under attack beside the paper's, whose budget is not known."""
     cards = [load(f"robustness/kadid-test-{name}") for name in ("birqa.kadid", "birqa.kadid-aat")]
+    for card in cards:
+        measured = card["metric"]
+        check_fingerprint("the robustness card", measured["name"], measured["version"], "make robustness")
     attacks = [attack["settings"]["attack"] for attack in cards[0]["attacks"]]
     data = cards[0]["data"]
     lines = [
@@ -577,6 +586,8 @@ def bound() -> list[str]:
 
 def audit() -> list[str]:
     record = load("audit")
+    for name in ("birqa.kadid", "birqa.kadid-aat"):
+        check_fingerprint("the audit", name, " ".join(record["fingerprints"]), "make remake-audit")
     budgets = list(dict.fromkeys(row["budget"] for row in record["rows"]))
     lines = [
         "## Audit: pictures optimised against the score",

@@ -63,8 +63,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rows = read_rated_pairs(args.meta)
-    # Splits kept from other weights, or by another recipe, are no results of these.
-    runs = args.runs / f"{find_model(args.start).fingerprint}-{digest(args.recipe.read_text('utf-8'))[:8]}"
+    # Splits kept from other weights, by another recipe or of another table, are no results of these.
+    how = digest(args.recipe.read_text("utf-8"), args.meta.read_text("utf-8"))
+    runs = args.runs / f"{find_model(args.start).fingerprint}-{how[:8]}"
     results = []
     for seed in range(args.splits):
         kept = runs / f"{seed}.json"

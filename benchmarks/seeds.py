@@ -56,8 +56,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     seeds = args.seed or [1, 2]
-    # Trainings by another recipe are no results of this one.
-    runs = args.runs / digest(args.recipe.read_text("utf-8"))[:8]
+    # Trainings by another recipe, or on another table, are no results of this one.
+    runs = args.runs / digest(args.recipe.read_text("utf-8"), args.table.read_text("utf-8"))[:8]
     folders = [runs / str(seed) for seed in seeds]
     for seed, folder in zip(seeds, folders, strict=True):
         if not (folder / "model" / "model.json").exists():

@@ -102,8 +102,9 @@ def main() -> None:
     args = parser.parse_args()
     rows = read_rated_pairs(args.tid2013)
     refs = sorted({row.ref for row in rows})
-    # Trainings from other weights, or by another recipe, are no results of these.
-    how = digest(args.recipe.read_text("utf-8"), args.steps, args.share)
+    # Trainings from other weights, by another recipe or on other tables, are no results of these.
+    tables = [table.read_text("utf-8") for table in (args.table, args.tid2013)]
+    how = digest(args.recipe.read_text("utf-8"), args.steps, args.share, *tables)
     runs = args.runs / f"{find_model('birqa.kadid').fingerprint}-{how[:8]}"
     parts: dict[str, tuple[np.ndarray, np.ndarray, list[RatedPair]]] = {}
     for number, (name, types) in enumerate(GROUPS.items()):
