@@ -62,20 +62,18 @@ def main() -> None:
         }
         for kind in kinds
     ]
-    in_turn: list[dict[str, float]] = []
-    left = list(kinds)
-    while left:
-        done = [int(one["type"]) for one in in_turn]
-        best = max(left, key=lambda kind: known([*done, kind]))
-        left.remove(best)
-        in_turn.append({"type": best, "srocc": known([*done, best])})
+    dearest: list[int] = []
+    for _ in range(2):
+        dearest.append(max(set(kinds) - set(dearest), key=lambda kind: known([*dearest, kind])))
     record = {
         "metric": metric.info.name,
         "version": metric.info.version,
         "pairs": len(rows),
         "srocc": known([]),
         "types": table,
-        "in_turn": in_turn,
+        "dearest": dearest,
+        "without_dearest": known(dearest),
+        "without_any": known(kinds),
         "ratings_of_cells_alone": spearman(cell_means(ratings, cells), ratings),
     }
     with replacing(args.out) as part:

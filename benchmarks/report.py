@@ -96,7 +96,7 @@ def check_version(name: str, record: Any) -> None:
         )
 
 
-def check_fingerprint(name: str, model: str, measured: str, again: str) -> None:
+def check_fingerprint(name: str, model: str, measured: list[str], again: str) -> None:
     """`measured` holds the fingerprint of the weights that were attacked."""
     if find_model(model).fingerprint not in measured:
         raise SystemExit(f"{name} was measured with other weights of {model}: run {again} again")
@@ -319,7 +319,7 @@ def cell_errors() -> list[str]:
     check_version("cell-errors", record)
     names = {one["type"]: one["name"] for one in record["types"]}
     dearest = sorted(record["types"], key=lambda one: -one["srocc"])
-    first, second = (names[one["type"]] for one in record["in_turn"][:2])
+    first, second = (names[kind] for kind in record["dearest"])
     lines = [
         "## Which types cost how much of it",
         "",
@@ -338,11 +338,10 @@ def cell_errors() -> list[str]:
     return [
         *lines,
         "",
-        f"With {first} and {second} right it were {record['in_turn'][1]['srocc']:.3f}, with all "
-        f"types {record['in_turn'][-1]['srocc']:.3f}; their mean ratings alone, all pictures of a type and "
+        f"With {first} and {second} right it were {record['without_dearest']:.3f}, with all "
+        f"types {record['without_any']:.3f}; their mean ratings alone, all pictures of a type and "
         f"level scored alike, have {record['ratings_of_cells_alone']:.3f}. On contrast the two databases' "
-        "people disagree (above), "
-        "so part of this cannot be learned from one for the other.",
+        "people disagree (above), so part of this cannot be learned from one for the other.",
         "",
     ]
 
@@ -479,8 +478,8 @@ def hardened() -> list[str]:
     """The shipped weights under attack beside the paper's, whose budget is not known."""
     cards = [load(f"robustness/kadid-test-{name}") for name in ("birqa.kadid", "birqa.kadid-aat")]
     for card in cards:
-        measured = card["metric"]
-        check_fingerprint("the robustness card", measured["name"], measured["version"], "make robustness")
+        measured = card["metric"]["version"].split()
+        check_fingerprint("the robustness card", card["metric"]["name"], measured, "make robustness")
     attacks = [attack["settings"]["attack"] for attack in cards[0]["attacks"]]
     data = cards[0]["data"]
     lines = [
@@ -587,7 +586,7 @@ def bound() -> list[str]:
 def audit() -> list[str]:
     record = load("audit")
     for name in ("birqa.kadid", "birqa.kadid-aat"):
-        check_fingerprint("the audit", name, " ".join(record["fingerprints"]), "make remake-audit")
+        check_fingerprint("the audit", name, record["fingerprints"], "make remake-audit")
     budgets = list(dict.fromkeys(row["budget"] for row in record["rows"]))
     lines = [
         "## Audit: pictures optimised against the score",

@@ -60,10 +60,8 @@ def score_pairs(
         return float(metric(dist, ref)[0]), size, 8 * size / (height * width)
 
     for pair, scored, error in _score_each(pairs, load, score):
-        if scored is None:
-            yield ScoredPair(pair, None, error)
-        else:
-            yield ScoredPair(pair, scored[0], None, *scored[1:])
+        value, size, rate = scored or (None, None, None)
+        yield ScoredPair(pair, value, error, size, rate)
 
 
 @dataclass(frozen=True)

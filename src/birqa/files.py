@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -75,6 +75,22 @@ def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             continue
         visited.add(real)
         yield folder, folders, names
+
+
+def visible_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Sorted, in folders below as well, by their suffix in lower case; hidden files and folders are left out.
+
+    Raises OSError for a folder that may not be read.
+    """
+    found = []
+    for root, folders, files in walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(root, name)
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+        ]
+    return sorted(found)
 
 
 def file_state(path: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from birqa.files import walk
+from birqa.files import visible_files
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -185,17 +185,10 @@ def list_pictures(inputs: Sequence[Path]) -> list[Path]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = []
-    for root, folders, files in walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(root, name)
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        ]
+    found = visible_files(folder, IMAGE_SUFFIXES)
     if not found:
         raise PairingError(f"folder {folder} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(found)
+    return found
 
 
 def _apart(ref: Path, dist: Path) -> tuple[list[Path], list[Path]]:

@@ -182,7 +182,8 @@ def of_split(records: Sequence[AnyRecord], split: str | None, table: Path) -> li
     if split is None:
         return list(records)
     check_leakage(records)
-    chosen = [record for record in records if record.split == split.strip().lower()]
+    wanted = split.strip().lower()
+    chosen = [record for record in records if record.split == wanted]
     if not chosen:
         found = ", ".join(sorted({record.split or "none" for record in records}))
         raise ValueError(f"{table} has no rows with split {split!r}, but with {found}.")

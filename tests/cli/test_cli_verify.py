@@ -221,6 +221,8 @@ def test_what_is_no_certificate_is_not_refused_and_hidden_files_are_none(cli, ce
     (folder / "sub").mkdir(parents=True)
     shutil.copy(certified / "c.json", folder / "sub/C.JSON")
     (folder / "._c.json").write_bytes(b"\x00\x05\x16")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden/c.json").write_text("{}")
     assert cli("verify", folder).code == 0
     (folder / "scores.json").write_text('{"score": NaN}')
     answer = cli("verify", folder)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from birqa.metric import FullReferenceMetric
     from birqa.pairing import Pair
 
-COLUMNS = ["ref", "dist", "score", "low", "high", "bytes", "bits_per_pixel", "metric", "version"]
-COLUMNS += ["settings", "error"]
+COLUMNS = (
+    *("ref", "dist", "score", "low", "high", "bytes", "bits_per_pixel"),
+    *("metric", "version", "settings", "error"),
+)
 
 
 def command(
@@ -155,7 +157,7 @@ def _page(
         [
             Row(
                 Pair(Path(row["ref"]), Path(row["dist"])),
-                *(row.get(name) for name in ("score", "low", "high", "error", "bits_per_pixel")),
+                **{name: row.get(name) for name in ("score", "low", "high", "error", "bits_per_pixel")},
             )
             for row in rows
         ],

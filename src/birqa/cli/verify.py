@@ -12,7 +12,7 @@ import typer
 
 from birqa.cli import options
 from birqa.cli.certify import Denoiser, MaxMemory, Metric, summary
-from birqa.files import naming, walk
+from birqa.files import naming, visible_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,12 +187,7 @@ def command(
 
 
 def _certificates(folder: Path) -> list[Path]:
-    found = sorted(
-        Path(root, name)
-        for root, _, files in walk(folder)
-        for name in files
-        if name.lower().endswith(".json") and not name.startswith(".")
-    )
+    found = visible_files(folder, {".json"})
     if not found:
         raise ValueError(f"folder {folder} holds no certificates (*.json): name what birqa certify -o saved.")
     return found
