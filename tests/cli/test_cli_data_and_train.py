@@ -208,7 +208,7 @@ def test_faithfulness_sets_ten_metrics_beside_their_published_figures(cli, tmp_p
 
 def test_faithfulness_reports_a_broken_picture_and_goes_on(cli, remade):
     meta, failing = remade
-    failing[3] = "it is truncated"
+    failing[3] = {0: "it is truncated"}
     answer = cli("data", "faithfulness", meta)
     assert answer.code == 2
     assert "kodim02_01_4.png" in answer.err
@@ -218,7 +218,7 @@ def test_faithfulness_reports_a_broken_picture_and_goes_on(cli, remade):
 
 def test_faithfulness_on_pictures_of_which_none_can_be_scored_says_so(cli, remade):
     meta, failing = remade
-    failing.update(dict.fromkeys(range(10), "it is truncated"))
+    failing.update({pair: {0: "it is truncated"} for pair in range(10)})
     answer = cli("data", "faithfulness", meta)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.endswith(f"{meta}: none of the 10 pairs could be scored.\n")

@@ -100,7 +100,7 @@ def test_peers_stand_beside_ours_on_the_same_pairs(cli, rated, tmp_path):
     header, *lines = out.read_text().splitlines()
     assert header == "ref,dist," + ",".join(names)
     assert len(lines) == 7
-    assert lines[-1].endswith(",1,,")
+    assert lines[-1].endswith(",1,,100")
 
 
 def test_types_and_levels_are_evaluated_apart(cli, rated):
@@ -211,6 +211,9 @@ def test_kept_scores_of_peers_are_taken_from_the_file(cli, rated, tmp_path, coun
     first = cli(*arguments)
     assert len(asked.read_text().splitlines()) == 7
     assert cli(*arguments).out == first.out
+    # Another peer beside it does not ask it again.
+    beside = json.loads(cli(*arguments, "--peer", "torchmetrics:psnr").out)["agreements"]
+    assert beside[1] == json.loads(first.out)["agreements"][1]
     assert len(asked.read_text().splitlines()) == 7
 
 
@@ -309,6 +312,19 @@ def test_a_score_that_is_no_number_leaves_its_pair_out_and_names_peer_and_pair(c
     record = json.loads(answer.out)
     assert (record["pairs"], record["failed"]) == (6, 1)
     assert record["agreements"][1]["srocc"] == pytest.approx(1)
+
+
+def test_a_peer_that_scores_nothing_is_left_out_and_the_others_are_evaluated(cli, rated, tmp_path):
+    meta, alone = rated(), json.loads(cli("eval", rated(), "--json").out)
+    spec = f"command:{sys.executable} -c raise(SystemExit(3)) {{dist}}"
+    answer = cli("eval", meta, "--peer", spec, "--peer", "torchmetrics:psnr", "--workers", "1", "--json")
+    assert answer.code == 2
+    assert answer.err.startswith(f"birqa: {spec} scored no pair and is left out: ")
+    assert len(answer.err.splitlines()) == 1
+    record = json.loads(answer.out)
+    assert (record["pairs"], record["failed"], record["left_out"]) == (7, 0, [spec])
+    assert [one["metric"] for one in record["agreements"]] == ["birqa.kadid", "torchmetrics:psnr"]
+    assert record["agreements"][0] == alone["agreements"][0]
 
 
 def test_a_program_that_is_missing_is_told_once_before_the_work(refuses, rated):

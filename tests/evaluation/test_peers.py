@@ -269,8 +269,10 @@ def test_whatever_a_callable_does_the_batch_goes_on(tmp_path, monkeypatch, pair)
         ("key", r"python:odd:key failed \(KeyError: 'nothing'\)\."),
         ("leave", "python:odd:leave: SystemExit: 3"),
     ):
-        scores, errors = score_by_peers(pairs, [f"python:odd:{name}"], tmp_path / f"{name}.jsonl", 1)
-        assert np.isnan(scores).all()
-        assert re.fullmatch(message, errors[0])
+        peers = [f"python:odd:{name}", "torchmetrics:psnr"]
+        scores, failures = score_by_peers(pairs, peers, tmp_path / f"{name}.jsonl", 1)
+        assert np.isnan(scores).tolist() == [[True, False]]
+        assert list(failures[0]) == [0]
+        assert re.fullmatch(message, failures[0][0])
     with pytest.raises(ValueError, match="a process that scored pairs has ended by itself"):
         score_by_peers(pairs, ["python:odd:die"], tmp_path / "die.jsonl", 1)

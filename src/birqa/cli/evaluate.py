@@ -52,7 +52,7 @@ def command(
         int | None, typer.Option(min=1, help="Processes for peers; default one a core.")
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Keep the peers' scores in this file, and take them from there.")
+        Path | None, typer.Option(help="Keep each peer's scores in this file, and take them from there.")
     ] = None,
     scores_file: Annotated[
         Path | None,
@@ -67,7 +67,8 @@ def command(
 
     Fewer than five references give no intervals. A table with ref,left,right,prefers_right is read as
     two-alternative choices and gives their accuracy. Exit code 2 when a pair could not be scored; it is left
-    out for every metric, and the others are counted.
+    out for every metric, and the others are counted. A peer that scores no pair is left out instead, with the
+    same exit code.
     """
     from birqa.evaluation.agreement import draw_tests
     from birqa.evaluation.correlation import require_scipy
@@ -86,7 +87,9 @@ def command(
     if by_type and not any(not choices and (row.type or row.level) for row in rows):
         raise ValueError(f"{meta} rates no types or levels: leave --by-type out.")
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
-    columns, errors = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
+    columns, errors, left_out = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
+    for name, why in left_out.items():
+        print(f"birqa: {name} scored no pair and is left out: {why}", file=sys.stderr)
     for index, error in sorted(errors.items()):
         print(f"birqa: {naming(pairs[index].dist, error)}", file=sys.stderr)
     if len(errors) == len(pairs):
@@ -100,11 +103,12 @@ def command(
         "data": str(meta),
         "split": split,
         "failed": len(errors),
+        "left_out": list(left_out),
         "resamples": resamples,
     }
     report = _report_choices if choices else partial(_report_ratings, splits=splits, by_type=by_type)
     report(record, rows, columns, errors, resamples, as_json)
-    raise typer.Exit(2 if errors else 0)
+    raise typer.Exit(2 if errors or left_out else 0)
 
 
 def _rated_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
@@ -132,15 +136,13 @@ def _score(
     cache: Path | None,
     resize: Any,
     background: tuple[float, float, float],
-) -> "tuple[dict[str, np.ndarray], dict[int, str]]":
-    """One column a metric, ours first, and what went wrong by the pair's number."""
+) -> "tuple[dict[str, np.ndarray], dict[int, str], dict[str, str]]":
+    """One column a metric, ours first, what went wrong by the pair's number, and why peers are left out."""
     import numpy as np
 
     from birqa.batch import score_pairs
-    from birqa.evaluation.scoring import score_by_peers
+    from birqa.evaluation.scoring import Failures, score_by_peers, told
 
-    errors: dict[int, str] = {}
-    columns = {scorer.info.name: np.full(len(pairs), np.nan)}
     names: list[str] = []
     for spec in peers:
         name = spec.removeprefix("-")
@@ -149,18 +151,34 @@ def _score(
         if name in (scorer.info.name, *names):
             raise ValueError(f"--peer {spec} is measured already: leave it out, or give it another name.")
         names.append(name)
+    table = np.empty((len(pairs), 0))
+    failures: Failures = {}
     if peers:
         with tempfile.TemporaryDirectory() as folder:
             kept = cache or Path(folder) / "scores.jsonl"
-            table, errors = score_by_peers(pairs, peers, kept, workers, resize=resize, background=background)
-        columns |= {name: table[:, index] for index, name in enumerate(names)}
+            table, failures = score_by_peers(
+                pairs, peers, kept, workers, resize=resize, background=background
+            )
+    ours = np.full(len(pairs), np.nan)
+    errors: dict[int, str] = {}
     results = options.with_progress(score_pairs(scorer, pairs, resize, background), len(pairs))
     for index, result in enumerate(results):
         if result.score is None:
             errors[index] = result.error or ""
         else:
-            columns[scorer.info.name][index] = result.score
-    return columns, errors
+            ours[index] = result.score
+    # A peer that fails everywhere would leave nothing to evaluate the others on.
+    scored = np.isfinite(ours)
+    idle = {place for place in range(len(names)) if scored.any() and np.isnan(table[scored, place]).all()}
+    first = next((index for index in range(len(pairs)) if scored[index]), 0)
+    left_out = {names[place]: failures[first][place] for place in sorted(idle)}
+    for index, of_pair in failures.items():
+        others = {place: why for place, why in of_pair.items() if place not in idle}
+        if others and index not in errors:
+            errors[index] = told(others)
+    columns = {scorer.info.name: ours}
+    columns |= {name: table[:, place] for place, name in enumerate(names) if place not in idle}
+    return columns, errors, left_out
 
 
 def _report_ratings(

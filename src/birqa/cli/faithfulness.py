@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Ten classic metrics on the re-made pictures, beside their published agreement with people."""
     from birqa.evaluation.faithfulness import PUBLISHED_SROCC, read_authors_values, study_faithfulness
-    from birqa.evaluation.scoring import score_by_peers
+    from birqa.evaluation.scoring import score_by_peers, told
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
 
@@ -37,10 +37,10 @@ def command(
     peers = list(PUBLISHED_SROCC)
     with tempfile.TemporaryDirectory() as folder:
         kept = cache or Path(folder) / "scores.jsonl"
-        scores, errors = score_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers)
-    for index, error in sorted(errors.items()):
-        print(f"birqa: {naming(rows[index].dist, error)}", file=sys.stderr)
-    good = [index for index in range(len(rows)) if index not in errors]
+        scores, failures = score_by_peers([Pair(row.ref, row.dist) for row in rows], peers, kept, workers)
+    for index, of_pair in sorted(failures.items()):
+        print(f"birqa: {naming(rows[index].dist, told(of_pair))}", file=sys.stderr)
+    good = [index for index in range(len(rows)) if index not in failures]
     if not good:
         raise ValueError(f"{meta}: none of the {len(rows)} pairs could be scored.")
     columns = {peer: scores[good, column] for column, peer in enumerate(peers)}
@@ -51,13 +51,13 @@ def command(
                 {
                     "data": str(meta),
                     "pairs": len(good),
-                    "failed": len(errors),
+                    "failed": len(failures),
                     "metrics": [study.to_dict() for study in studies],
                 },
                 indent=1,
             )
         )
-        raise typer.Exit(2 if errors else 0)
+        raise typer.Exit(2 if failures else 0)
     print(f"{meta}: {len(good)} pairs; SROCC with the ratings, then within each type")
     kinds = len({rows[index].type for index in good})
     if kinds < TYPES:
@@ -76,4 +76,4 @@ def command(
                 agreement = study.rank_agreement_by_type[kind]
                 line += f"  real {study.real_by_type[kind]:+.3f}  agreement {agreement:+.3f}"
             print(line)
-    raise typer.Exit(2 if errors else 0)
+    raise typer.Exit(2 if failures else 0)

@@ -23,6 +23,9 @@ CHUNK = 20
 Progress = Callable[[int, int], None]
 """Called with the number of scored pairs and the number of all of them."""
 
+Failures = dict[int, dict[int, str]]
+"""Why a peer could not score a pair, by the numbers of the pair and of the peer."""
+
 
 def score_by_peers(
     pairs: Sequence[Pair],
@@ -33,55 +36,55 @@ def score_by_peers(
     *,
     resize: ResizeMode = "none",
     background: tuple[float, float, float] = (0.5, 0.5, 0.5),
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Scores (pairs, peers), oriented so that larger is better, and what went wrong by the pair's number.
+) -> tuple[np.ndarray, Failures]:
+    """Scores (pairs, peers), oriented so that larger is better, NaN where one failed, and what went wrong.
 
-    A failed pair's row is NaN. Scores are kept in `kept` (JSON lines) as they come and taken from there when
-    the same files are scored by the same peers again; the caller decides how long to keep it. Raises
-    ValueError or ImportError for a peer that cannot be made, or whose scores cannot be told apart.
+    Scores are kept in `kept` (JSON lines) as they come and taken from there when a peer is asked for the same
+    files again, whichever peers stand beside it; the caller decides how long to keep it. Raises ValueError or
+    ImportError for a peer that cannot be made, or whose scores cannot be told apart.
     """
     for spec in peers:
         load_peer(spec, threads=1)
         check_names(spec, pairs)
-    how = [*map(fingerprint, peers), resize, str(background)]
-    done = KeptResults[list[float]](kept)
-    errors: dict[int, str] = {}
-    keys: dict[int, str] = {}
+    prints = [*map(fingerprint, peers)]
+    done = KeptResults[float](kept)
+    failures: Failures = {}
+    keys: dict[tuple[int, int], str] = {}
     for index, pair in enumerate(pairs):
         try:
-            keys[index] = _key(pair, how)
+            of_pair = [str(background), resize, *_states(pair)]
         except OSError as error:
-            errors[index] = f"{error.filename}: {error.strerror}"
-    missing = [index for index, key in keys.items() if key not in done.kept]
-    chunks = [missing[start : start + CHUNK] for start in range(0, len(missing), CHUNK)]
+            failures[index] = dict.fromkeys(range(len(peers)), f"{error.filename}: {error.strerror}")
+            continue
+        keys |= {(index, place): _key([one, *of_pair]) for place, one in enumerate(prints)}
+    missing: dict[int, list[int]] = {}
+    for (index, place), key in keys.items():
+        if key not in done.kept:
+            missing.setdefault(index, []).append(place)
+    tasks = [(index, pairs[index], places) for index, places in missing.items()]
+    chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
     count = min(workers or os.cpu_count() or 1, max(1, len(chunks)))
     with start_workers(count, _start_worker, tuple(peers)) as pool:
         work = partial(_score_chunk, partial(load_pair, resize=resize, background=background))
-        results = pool.map(work, ([pairs[index] for index in chunk] for chunk in chunks))
+        results = pool.map(work, chunks)
         finished = len(pairs) - len(missing)
         for chunk in chunks:
             try:
-                answers = next(results)
+                scored, failed = next(results)
             except BrokenProcessPool:
                 raise ValueError(
                     "a process that scored pairs has ended by itself, or for want of memory: leave out the "
                     "metric that did it, or take fewer workers."
                 ) from None
-            fresh = {}
-            for index, answer in zip(chunk, answers, strict=True):
-                if isinstance(answer, str):
-                    errors[index] = answer
-                else:
-                    fresh[keys[index]] = answer
-            done.add(fresh)
+            done.add({keys[where]: score for where, score in scored.items()})
+            failures |= failed
             finished += len(chunk)
             if progress:
                 progress(finished, len(pairs))
     scores = np.full((len(pairs), len(peers)), np.nan)
-    for index, key in keys.items():
-        if key in done.kept:
-            scores[index] = done.kept[key]
-    return scores, errors
+    for where, key in keys.items():
+        scores[where] = done.kept.get(key, np.nan)
+    return scores, failures
 
 
 def score_all_by_peers(
@@ -92,20 +95,26 @@ def score_all_by_peers(
     progress: Progress | None = None,
 ) -> np.ndarray:
     """As `score_by_peers`, where nothing may be missing: raises ValueError for a pair that fails."""
-    scores, errors = score_by_peers(pairs, peers, kept, workers, progress)
-    if errors:
-        first = min(errors)
+    scores, failures = score_by_peers(pairs, peers, kept, workers, progress)
+    if failures:
+        first = min(failures)
         raise ValueError(
-            f"{len(errors)} pairs could not be scored, first {pairs[first].dist}: {errors[first]}"
+            f"{len(failures)} pairs could not be scored, first {pairs[first].dist}: {told(failures[first])}"
         )
     return scores
 
 
-def _key(pair: Pair, how: Sequence[str]) -> str:
+def told(of_pair: dict[int, str]) -> str:
+    """What went wrong with a pair, each reason once."""
+    return "; ".join(dict.fromkeys(of_pair.values()))
+
+
+def _states(pair: Pair) -> list[object]:
     """Of the files' size and time as well as their names: a picture made again is scored again."""
-    parts: list[object] = [*how]
-    for path in (pair.ref, pair.dist):
-        parts += [path.resolve(), *file_state(path)]
+    return [part for path in (pair.ref, pair.dist) for part in (path.resolve(), *file_state(path))]
+
+
+def _key(parts: Sequence[object]) -> str:
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
@@ -119,25 +128,31 @@ def _start_worker(specs: tuple[str, ...]) -> None:
 
 
 def _score_chunk(
-    load: Callable[[Pair], tuple[np.ndarray, np.ndarray]], pairs: list[Pair]
-) -> list[list[float] | str]:
-    """The scores of each pair, or why it could not be scored."""
-    answers: list[list[float] | str] = []
-    for pair in pairs:
-        asked = ""
+    load: Callable[[Pair], tuple[np.ndarray, np.ndarray]], tasks: list[tuple[int, Pair, list[int]]]
+) -> tuple[dict[tuple[int, int], float], Failures]:
+    """What the peers at the places say of each pair, by the numbers of both, and what went wrong."""
+    scored: dict[tuple[int, int], float] = {}
+    failures: Failures = {}
+    for index, pair, places in tasks:
         try:
             dist, ref = load(pair)
-            scores = []
-            for peer in _peers:
-                asked = peer.name
-                scores.append(_finite(peer, peer.score(dist, ref, pair)))
-            answers.append(scores)
-        # Others' metrics raise anything, and some try to end the process.
-        except (Exception, SystemExit) as error:
-            told = isinstance(error, ValueError | OSError | RuntimeError) and str(error)
-            message = str(error) if told else f"{type(error).__name__}: {error}"
-            answers.append(message if asked in message else f"{asked}: {message}")
-    return answers
+        except Exception as error:
+            failures[index] = dict.fromkeys(places, _why(error))
+            continue
+        for place in places:
+            peer = _peers[place]
+            try:
+                scored[index, place] = _finite(peer, peer.score(dist, ref, pair))
+            # Others' metrics raise anything, and some try to end the process.
+            except (Exception, SystemExit) as error:
+                why = _why(error)
+                failures.setdefault(index, {})[place] = why if peer.name in why else f"{peer.name}: {why}"
+    return scored, failures
+
+
+def _why(error: BaseException) -> str:
+    known = isinstance(error, ValueError | OSError | RuntimeError) and str(error)
+    return str(error) if known else f"{type(error).__name__}: {error}"
 
 
 def _finite(peer: Peer, score: float) -> float:
