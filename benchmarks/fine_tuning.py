@@ -10,7 +10,6 @@ other types, on the same held-out references, show what the gain costs elsewhere
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,25 +17,14 @@ from pathlib import Path
 from birqa.files import replacing
 from birqa.registry import find_model
 
-OWN = {"14", "15", "16", "17", "18", "23"}
-COLUMNS = ("ref", "dist", "mos", "type", "level")
+OWN = ("14", "15", "16", "17", "18", "23")
+OTHER = tuple(str(kind) for kind in range(1, 25) if str(kind) not in OWN)
 
 
 def birqa(*arguments: object) -> str:
     command = [sys.executable, "-m", "birqa", *map(str, arguments)]
     print("birqa", *arguments[:8], flush=True)
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
-
-
-def write_rows(meta: Path, own: bool, out: Path) -> None:
-    with meta.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row["type"] in OWN) == own]
-    with replacing(out) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            places = (os.path.relpath(meta.parent / row[side], out.parent) for side in ("ref", "dist"))
-            writer.writerow([*places, row["mos"], row["type"], row["level"]])
 
 
 def main() -> None:
@@ -49,14 +37,15 @@ def main() -> None:
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
     tables = {}
-    for name, own in (("own", True), ("other", False)):
-        unsplit, tables[name] = args.runs / f"{name}-all.csv", args.runs / f"{name}.csv"
-        write_rows(args.meta, own, unsplit)
-        birqa("data", "index", "csv", unsplit, "-o", tables[name])
+    for name, types in (("own", OWN), ("other", OTHER)):
+        tables[name] = args.runs / f"{name}.csv"
+        birqa(
+            "data", "index", "csv", args.meta, "--types", ",".join(types), "--redraw", "-o", tables[name]
+        )  # fmt: skip
     run = args.runs / find_model("birqa").fingerprint
     tuning = ("--from", "birqa", "--mos-range", 0, 0.9, "--steps", 300)
     birqa("train", "--data", tables["own"], *tuning, "-o", run)
-    record = {"types": sorted(OWN, key=int), "evaluations": []}
+    record = {"types": list(OWN), "evaluations": []}
     for name, table in tables.items():
         for stage, metric in (("before", "birqa"), ("after", run / "model")):
             found = json.loads(birqa("eval", table, "--split", "test", "--metric", metric, "--json"))

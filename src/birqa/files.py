@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,7 +47,9 @@ def relative_path(file: Path, folder: Path) -> str:
 
 def naming(path: Path, error: str) -> str:
     """The error, with the file's name where it does not carry it."""
-    return error if path.name in error else f"{path}: {error}"
+    # Of x1.png, 1.png is no mention.
+    named = re.search(rf"(?<![\w.-]){re.escape(path.name)}(?![\w-])", error)
+    return error if named else f"{path}: {error}"
 
 
 def same_content(files: Iterable[Path]) -> dict[Path, Path]:
@@ -109,8 +112,11 @@ class KeptResults(Generic[Result]):
         self.path = path
         self.kept: dict[str, Result] = {}
         if path.exists():
-            for line in filter(None, path.read_text(encoding="utf-8").splitlines()):
-                if not line.startswith("{"):
+            text = path.read_text(encoding="utf-8")
+            # Each line is begun, not ended, by its break: what does not is another file, if of JSON too.
+            foreign = text[:1] not in ("", "\n")
+            for line in filter(None, text.splitlines()):
+                if foreign or not line.startswith("{"):
                     raise ValueError(f"{path} holds no kept results: choose another file for them.")
                 # A killed run may leave half a line.
                 with suppress(json.JSONDecodeError):

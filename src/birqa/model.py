@@ -90,8 +90,8 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """sha256 of all that decides its scores: kind, configuration, weights, graphs, and what is done to
-        pictures before."""
+        """sha256 of what decides its scores: kind, configuration, weights and graphs. With a reference, also
+        of what is done to pictures before; certificates name others without it."""
         parts: dict[str, Any] = {"kind": self.kind, "config": self.config.to_dict(), "files": self.sha256}
         if self.kind == "full-reference":
             parts["preprocessing"] = PREPROCESSING[self.kind]

@@ -83,11 +83,8 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
         mos = _number(row["mos"])
         if not math.isfinite(mos) and not (allow_unrated and row["mos"] == ""):
             raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
-        split = _split(path, line, row.get("split"))
-        try:
-            std = float(row.get("std") or math.nan)
-        except ValueError:
-            raise ValueError(f"{path}, line {line}: std={row['std']!r} is not a number.") from None
+        split = read_split(path, line, row.get("split"))
+        std = _std(path, line, row.get("std"))
         weight = _number(row.get("weight") or "1")
         if not 0 < weight < math.inf:
             raise ValueError(f"{path}, line {line}: weight={row['weight']!r} is not a number above 0.")
@@ -116,12 +113,17 @@ def std_text(std: float) -> str:
 
 def check_repeats(pairs: Iterable[RatedPair], table: Path) -> None:
     """Raises ValueError, which names the `table`, where the same ref and dist are there twice."""
+    _once([(pair.ref, pair.dist) for pair in pairs], "the pair", table)
+
+
+def _once(files: Iterable[tuple[Path, ...]], what: str, table: Path) -> None:
     seen = set()
-    for pair in pairs:
-        key = os.path.normpath(pair.ref), os.path.normpath(pair.dist)
+    for row in files:
+        key = tuple(map(os.path.normpath, row))
         if key in seen:
             raise ValueError(
-                f"{table} has the pair {pair.ref}, {pair.dist} more than once: keep one row, with one rating."
+                f"{table} has {what} {', '.join(map(str, row))} more than once: keep one row, with one "
+                "rating."
             )
         seen.add(key)
 
@@ -145,10 +147,12 @@ def read_rated_pictures(path: Path) -> list[RatedPicture]:
         mos = _number(row["mos"])
         if not math.isfinite(mos):
             raise ValueError(f"{path}, line {line}: mos={row['mos']!r} is not a number.")
-        split = _split(path, line, row.get("split"))
-        pictures.append(RatedPicture(path.parent / row["image"], mos, split, _number(row.get("std"))))
+        split = read_split(path, line, row.get("split"))
+        std = _std(path, line, row.get("std"))
+        pictures.append(RatedPicture(path.parent / row["image"], mos, split, std))
     if not pictures:
         raise ValueError(f"{path}: holds no pictures; add at least one row under the header.")
+    _once([(picture.image,) for picture in pictures], "the picture", path)
     return pictures
 
 
@@ -243,7 +247,8 @@ def read_judgements(path: Path) -> list[Judgement]:
         if not 0 <= share <= 1:
             raise ValueError(f"{path}, line {line}: prefers_right={row['prefers_right']!r} is not in 0..1.")
         ref, left, right = (path.parent / row[name] for name in ("ref", "left", "right"))
-        split = (row.get("split") or "").strip().lower()
+        # Choices train nothing, so that none of them is of a split unasked.
+        split = read_split(path, line, row["split"]) if row.get("split") else ""
         judgements.append(Judgement(ref, left, right, share, split, row.get("type") or ""))
     if not judgements:
         raise ValueError(f"{path}: holds no choices; add at least one row under the header.")
@@ -258,7 +263,17 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
-def _split(path: Path, line: int, text: str | None) -> str:
+def _std(path: Path, line: int, text: str | None) -> float:
+    if not text:
+        return math.nan
+    std = _number(text)
+    if not 0 <= std < math.inf:
+        raise ValueError(f"{path}, line {line}: std={text!r} is not a number of at least 0.")
+    return std
+
+
+def read_split(path: Path, line: int, text: str | None) -> str:
+    """One of `SPLITS`, in lower case; train where the cell is empty. Raises ValueError for another."""
     split = (text or "train").strip().lower()
     if split not in SPLITS:
         raise ValueError(f"{path}, line {line}: split={split!r} is not one of {', '.join(SPLITS)}.")

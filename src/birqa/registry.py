@@ -42,17 +42,22 @@ def find_model(name: str | Path, *kinds: Kind) -> Model:
     return model
 
 
+def full_name(name: str | Path) -> str | Path:
+    """name.tag of what is in the package under a short name; any other as it is."""
+    # A Path always means a folder of the user's, whatever it is called.
+    short = isinstance(name, str) and name in DEFAULT_TAG
+    return f"{name}.{DEFAULT_TAG[str(name)]}" if short else name
+
+
 def _any_of(words: Iterable[str]) -> str:
     return " or ".join(words)
 
 
 def _find(name: str | Path, kinds: Sequence[Kind]) -> Model:
     packaged = {path.parent.name for path in WEIGHTS.glob("*/model.json")}
-    # A Path always means a folder of the user's, whatever it is called.
-    if isinstance(name, str):
-        tag = f"{name}.{DEFAULT_TAG[name]}" if name in DEFAULT_TAG else name
-        if tag in packaged:
-            return load_model(WEIGHTS / tag)
+    tag = full_name(name)
+    if isinstance(tag, str) and tag in packaged:
+        return load_model(WEIGHTS / tag)
     if Path(name).is_dir():
         return load_model(Path(name))
     suitable = {model.name for model in list_models(*kinds)}

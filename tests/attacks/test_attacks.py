@@ -203,6 +203,11 @@ def test_more_steps_and_restarts_never_hurt():
     dist, ref = pictures(3)
     one, many = (PGD(steps=5, restarts=r)(wavy, dist, ref, [0.05])[0] for r in (1, 3))
     assert (wavy(many, ref) >= wavy(one, ref)).all()
+    # The last pictures are told apart by their own scores, not by those met on the way.
+    one, many = (
+        PGD(steps=5, step=0.04, restarts=r, keep_best=False)(wavy, dist, ref, [0.05])[0] for r in (1, 6)
+    )
+    assert (wavy(many, ref) >= wavy(one, ref)).all()
     short, long = (IFGSM(steps=s, step=0.02)(wavy, dist, ref, [0.05])[0] for s in (3, 12))
     assert (wavy(long, ref) >= wavy(short, ref)).all()
 

@@ -52,7 +52,9 @@ def test_the_published_claim():
     assert (both.lower_rank, both.upper_rank) == (290, 711)
     assert both.charge == NOISE.charge(750_000_000)
     ranks = find_ranks(1000, 0.12, 0.05, 0.001)
-    assert both.coverage == pytest.approx(ranks.coverage - both.charge, abs=1e-15)
+    assert both.coverage == pytest.approx(
+        1 - ranks.lower_missed - ranks.upper_missed - both.charge, abs=1e-15
+    )
     assert 0.999 < both.coverage < 0.9992
 
 

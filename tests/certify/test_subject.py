@@ -74,6 +74,8 @@ def blind(monkeypatch):
     [
         ({}, [CERTIFIED, DENOISER]),
         ({"denoiser": DENOISER}, [CERTIFIED, DENOISER]),
+        ({"denoiser": "denoiser"}, [CERTIFIED, DENOISER]),
+        ({"metric": "blind", "denoiser": "denoiser"}, ["blind", DENOISER]),
         ({"denoiser": "none"}, [FROZEN]),
         ({"denoiser": "denoiser.mine"}, [FROZEN, "denoiser.mine"]),
         ({"metric": "blind.alone"}, ["blind.alone"]),

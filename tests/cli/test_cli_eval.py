@@ -286,6 +286,7 @@ def test_a_table_both_ways_round_is_two_peers_and_one_way_twice_is_refused(cli, 
     assert [one["srocc"] for one in agreements[1:]] == pytest.approx([1, -1])
     refuses(f"{spec} is measured already", *arguments, spec)
     refuses("birqa.kadid is measured already", *arguments, "birqa.kadid")
+    refuses("--peer birqa is measured already", *arguments, "birqa")
 
 
 def test_the_scores_that_it_writes_are_a_peer(cli, refuses, rated, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import birqa
-from birqa.files import KeptResults, replacing
+from birqa.files import KeptResults, naming, replacing
 
 
 @pytest.fixture
@@ -157,11 +157,21 @@ def test_the_way_of_a_known_metric_cannot_be_turned(refuses, pair):
     refuses("which way piq:gmsd counts is known, so leave the - out", "eval", meta, "--peer", "-piq:gmsd")
 
 
+def test_errors_name_their_file_once():
+    assert naming(Path("d/1.png"), "r/1.png does not exist") == "r/1.png does not exist"
+    assert naming(Path("d/1.png"), "r/x1.png does not exist") == "d/1.png: r/x1.png does not exist"
+    assert naming(Path("d/1.png"), "it is empty") == "d/1.png: it is empty"
+
+
 def test_kept_results_are_never_put_into_another_file(tmp_path):
     (tmp_path / "kept.jsonl").write_text('\n{"a": 1}\n{"b": 2')
     kept = KeptResults[int](tmp_path / "kept.jsonl")
     kept.add({"c": 3})
     assert KeptResults[int](tmp_path / "kept.jsonl").kept == {"a": 1, "c": 3}
+    # An object on one line is no kept result either.
+    (tmp_path / "recipe.json").write_text('{"steps": 5}')
+    with pytest.raises(ValueError, match=r"recipe\.json holds no kept results"):
+        KeptResults[int](tmp_path / "recipe.json")
     (tmp_path / "table.csv").write_text("ref,dist,mos\n")
     with pytest.raises(ValueError, match=r"table\.csv holds no kept results"):
         KeptResults[int](tmp_path / "table.csv")

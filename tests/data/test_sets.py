@@ -701,7 +701,7 @@ def test_declarations_are_complete():
 def test_the_index_of_pairs_is_read_back_with_paths_relative_to_it(kadid, tmp_path_factory, capsys):
     out = tmp_path_factory.mktemp("elsewhere") / "meta.csv"
     index_command("kadid10k", kadid, out, seed=2)
-    assert capsys.readouterr().out == f"{out}: 12 train, 4 val, 4 test\n"
+    assert capsys.readouterr().out == f"{out}: 12 train, 4 val, 4 test; no reference is in two of these\n"
     with out.open(newline="") as file:
         header, first = list(csv.reader(file))[:2]
     assert header == ["ref", "dist", "mos", "std", "type", "level", "split"]
@@ -712,6 +712,22 @@ def test_the_index_of_pairs_is_read_back_with_paths_relative_to_it(kadid, tmp_pa
     assert [(one.mos, one.std, one.split) for one in back] == [
         (one.mos, one.std, one.split) for one in expected
     ]
+
+
+def test_an_index_may_be_of_some_types_and_have_a_split_of_its_own(kadid, tmp_path):
+    everything = tmp_path / "everything.csv"
+    index_command("kadid10k", kadid, everything, seed=2)
+    types = sorted({pair.type for pair in read_rated_pairs(everything)})
+    kept, again = tmp_path / "kept.csv", tmp_path / "again.csv"
+    index_command("csv", everything, kept, types=types[0])
+    index_command("csv", everything, again, seed=3, types=types[0], redraw=True)
+    old, new = read_rated_pairs(kept), read_rated_pairs(again)
+    assert {pair.type for pair in old} == {pair.type for pair in new} == {types[0]}
+    split_of = {pair.ref: pair.split for pair in read_rated_pairs(everything)}
+    assert all(pair.split == split_of[pair.ref] for pair in old)
+    assert {pair.ref: pair.split for pair in new} != {pair.ref: pair.split for pair in old}
+    with pytest.raises(ValueError, match=f"has no rows of the type nothing: there are {types[0]}"):
+        index_command("csv", everything, kept, types="nothing")
 
 
 def test_the_index_of_judgements_and_of_pictures_has_their_columns(bapps, tmp_path):

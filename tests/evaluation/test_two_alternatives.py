@@ -61,6 +61,7 @@ def test_tables_of_choices_are_told_apart_and_read(tmp_path):
         ("prefers_right,ref,left,right\n0.5,a,b\n", "line 2: it does not have one value"),
         ("prefers_right,ref,left,right\n0.5,a,b,c,d\n", "line 2: it does not have one value"),
         ("ref,left,right,prefers_right\n", "holds no choices"),
+        ("ref,left,right,prefers_right,split\na,b,c,1,tset\n", "split='tset' is not one of"),
     ],
 )
 def test_broken_tables_of_choices_are_refused(tmp_path, text, message):

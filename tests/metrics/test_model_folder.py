@@ -204,11 +204,12 @@ def test_a_configuration_that_does_not_fit_the_weights_is_found_by_torch_or_has_
 ):
     """The graphs hold the network, so the ONNX engine does not depend on the recorded widths."""
     record = json.loads((folder / "model.json").read_text())
+    before = birqa.create_metric(folder, engine=engine)(*pair)
     edit(folder, config=record["config"] | {"head_hidden": 16})
     if engine == "torch":
         assert "the weights do not fit the configuration" in refused(folder, "torch")
     else:
-        birqa.create_metric(folder, engine="onnx")(*pair)
+        assert birqa.create_metric(folder, engine="onnx")(*pair) == before
 
 
 @pytest.mark.parametrize("file", ["features.onnx", "network.onnx"])

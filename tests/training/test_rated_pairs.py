@@ -101,6 +101,9 @@ def test_pictures_have_paths_relative_to_the_csv_and_are_for_training_unless_sai
         ("image,mos\n,1\n", "line 2: it does not have one value for each column"),
         ("image,mos\na.png,1,2\n", "line 2: it does not have one value for each column"),
         ("image,mos,split\na.png,1,holdout\n", r"line 2: split='holdout' is not one of train, val, test"),
+        ("image,mos,std\na.png,1,wide\n", r"line 2: std='wide' is not a number of at least 0"),
+        ("image,mos,std\na.png,1,-3\n", r"line 2: std='-3' is not a number of at least 0"),
+        ("image,mos\na.png,1\nb/../a.png,2\n", "has the picture .*a.png more than once: keep one row"),
     ],
 )
 def test_tables_of_pictures_that_cannot_be_read_are_refused(table, text, message):

@@ -20,10 +20,14 @@ from birqa.images import load_image
 from birqa.network.birqa import BiRQA
 from birqa.network.config import BiRQAConfig
 from birqa.registry import find_model
+from birqa.robustness.protocol import load_protocol
+from birqa.training.blind import BlindRecipe
 from birqa.training.config import TrainingConfig, load_recipe
+from birqa.training.denoiser import DenoiserRecipe
 from birqa.training.descent import learning_rate
 from birqa.training.fit import Trainer, start_from
 from birqa.training.losses import regression_loss
+from birqa.training.recipes import read_card, read_parts
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NETWORK = BiRQAConfig(widths=(8, 16), blocks=(1, 1), head_width=8, head_hidden=8)
@@ -370,6 +374,13 @@ def test_features_of_a_run_from_other_weights_follow_the_recipe_where_it_asks(sa
     assert start_from(str(floored), CONFIG)[0].network.feature_floor == 0.05
 
 
+def test_a_recipe_for_another_network_than_the_weights_have_is_refused(save_tiny, tmp_path):
+    model = save_tiny(tmp_path / "plain")
+    asked = replace(CONFIG, network=BiRQAConfig(scgb=False))
+    with pytest.raises(ValueError, match=r"asks for scgb=False, but birqa\.tiny 7 .* has True: leave"):
+        start_from(str(model), asked)
+
+
 def test_mixed_precision_keeps_features_and_head_in_float32_and_scores_nearly_alike(pairs, tmp_path):
     scores = {}
     for precision in ("32-true", "bf16-mixed"):
@@ -569,7 +580,16 @@ def test_a_recipe_that_could_train_nothing_is_refused_in_one_sentence(tmp_path, 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.rglob("*.json")), ids=lambda path: path.stem)
 def test_the_recipes_that_are_kept_are_still_read(recipe):
-    if "steps" in json.loads(recipe.read_text()):
+    kind = recipe.name.partition(".")[0].partition("-")[0]
+    if recipe.name.endswith(".card.json"):
+        assert {"summary", "training_data", "limits", "to_make_it_again"} <= set(read_card(recipe))
+    elif kind == "blind":
+        assert read_parts(recipe, BlindRecipe()).schedule.steps > 0
+    elif kind == "denoiser":
+        assert read_parts(recipe, DenoiserRecipe()).schedule.steps > 0
+    elif kind == "robustness":
+        assert load_protocol(recipe).attacks
+    else:
         assert load_recipe(recipe).steps > 0
 
 

@@ -49,5 +49,9 @@ class PGD(IFGSM):
         best_values, best = torch.full_like(goal.sign, -torch.inf), dist
         for restart in range(self.restarts):
             start = random_start(dist, budget, self.seed + restart)
-            best_values, best = better(*self.climb(goal, start, dist, budget), best_values, best)
+            values, pictures = self.climb(goal, start, dist, budget)
+            if self.restarts > 1 and not self.keep_best:
+                # What was met on the way says nothing of the last picture.
+                values = goal.value(pictures)
+            best_values, best = better(values, pictures, best_values, best)
         return best

@@ -41,11 +41,6 @@ class Ranks:
     upper_missed: float
     """Probability that the score of rank `upper` is below h_{p_hi}, at most; 0 for None."""
 
-    @property
-    def coverage(self) -> float:
-        """Probability that both bounds hold at once, at least (union bound)."""
-        return max(0.0, 1 - self.lower_missed - self.upper_missed)
-
     def interval(self, scores: ArrayLike, limits: Interval = (0.0, 1.0)) -> Interval:
         """The bounds from n drawn scores, in any order; `limits` are the ends of the range of scores."""
         ordered = np.sort(np.asarray(scores, np.float64))

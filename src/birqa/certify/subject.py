@@ -15,6 +15,7 @@ from birqa.certify.denoising import DENOISER, clamp, load_denoiser
 from birqa.certify.identity import Part, Picture, identify
 from birqa.certify.smoothed import BYTES_PER_PIXEL, Score
 from birqa.certify.smoothing import Interval
+from birqa.registry import full_name
 
 Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Noisy pictures (B, 3, H, W) -> pictures of the same shape in [0, 1]."""
@@ -109,6 +110,8 @@ def create_subject(
             ],
             device,
         )
+    if denoiser is not None:
+        denoiser = full_name(denoiser)
     default = "birqa" if ref is not None else CERTIFIED if denoiser in (None, DENOISER) else FROZEN
     spec = default if metric is None else metric
     made_with = {"birqa": __version__, "numpy": np.__version__}

@@ -55,6 +55,9 @@ def command(
     Scores and changes are those of the saved 8-bit files. A broken run over many pictures is resumed by
     running it again. Exit code: 0 all attacked, 2 something could not be.
     """
+    from birqa.metric import require_torch
+
+    require_torch()
     from collections.abc import Iterable
 
     import torch
@@ -71,11 +74,9 @@ def command(
         write_table,
     )
     from birqa.attacks.subjects import load_subject
-    from birqa.metric import require_torch
     from birqa.pairing import Pair, pair_inputs, read_pairs_csv
     from birqa.training.batches import files_digest, unrated_batches
 
-    require_torch()
     chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
     limit = _number(budget)
     check_budgets([limit])

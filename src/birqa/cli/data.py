@@ -190,13 +190,16 @@ def _references(
         )
         return files[:limit], {}
     listed = _read_manifest(manifest)
-    files = sorted(photographs / name for name, part in listed.items() if split in (None, part))
+    wanted = None if split is None else split.strip().lower()
+    files = sorted(photographs / name for name, part in listed.items() if wanted in (None, part))
+    if not files:
+        raise ValueError(f"{manifest} lists no photographs{f' of the split {split!r}' if split else ''}.")
     return files[:limit], {Path(name).stem: part for name, part in listed.items()}
 
 
 def _read_manifest(path: Path) -> dict[str, str]:
     """file -> split."""
-    from birqa.ratings import SPLITS, read_table
+    from birqa.ratings import read_split, read_table
 
     header, rows = read_table(path)
     if not {"file", "split"} <= set(header):
@@ -204,11 +207,7 @@ def _read_manifest(path: Path) -> dict[str, str]:
     for line, row in rows:
         if not row["file"]:
             raise ValueError(f"{path}, line {line}: it does not have one value for each column.")
-        if row["split"] not in SPLITS:
-            raise ValueError(
-                f"{path}, line {line}: split={row['split']!r} is not one of {', '.join(SPLITS)}."
-            )
-    return {row["file"]: row["split"] for _, row in rows}
+    return {row["file"]: read_split(path, line, row["split"]) for line, row in rows}
 
 
 @app.command("tid2013")

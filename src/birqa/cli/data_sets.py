@@ -38,11 +38,22 @@ def index_command(
     root: Annotated[Path, typer.Argument(help="Its folder; for csv, the CSV file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The CSV to write; its paths are relative to it.")],
     seed: Annotated[
-        int, typer.Option(min=0, max=9, help="Draw of the 6:2:2 split where the set has none of its own.")
+        int,
+        typer.Option(
+            min=0,
+            max=9,
+            help="Which draw of the 6:2:2 split, where the set has none of its own or with --redraw.",
+        ),
     ] = 0,
     table: Annotated[
         Path | None, typer.Option(help="Scores and split from this meta_info CSV of IQA-PyTorch.")
     ] = None,
+    types: Annotated[
+        str | None, typer.Option("--types", help="Only these types of distortion: 14,15 or jpeg,blur.")
+    ] = None,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Draw the split 6:2:2 even where the set or the CSV has one.")
+    ] = False,
 ) -> None:
     """Write a data set as one CSV: scores 0..1, larger is better.
 
@@ -52,12 +63,14 @@ def index_command(
     from collections import Counter
 
     from birqa.cli import options
-    from birqa.data.sets import read_data_set
+    from birqa.data.sets import find_data_set, read_data_set
     from birqa.data.sets.index import write_index
     from birqa.ratings import SPLITS
 
     options.check_output(out, [root, table])
-    records = read_data_set(name, root, seed, table)
+    wanted = [part.strip() for part in (types or "").split(",") if part.strip()]
+    records = read_data_set(name, root, seed, table, types=wanted, redraw=redraw)
     write_index(records, out)
     counts = Counter(record.split for record in records)
-    print(f"{out}: " + ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split]))
+    parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS if counts[split])
+    print(f"{out}: {parts}; no {find_data_set(name).split_unit} is in two of these")

@@ -84,6 +84,8 @@ def command(
     choices = is_judgement_table(meta)
     pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
     draw_tests([split_unit(row) for row in rows], splits)
+    if choices and splits:
+        raise ValueError(f"{meta} holds choices, which are not split at random: leave --splits out.")
     if by_type and not any(not choices and (row.type or row.level) for row in rows):
         raise ValueError(f"{meta} rates no types or levels: leave --by-type out.")
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
@@ -142,12 +144,13 @@ def _score(
 
     from birqa.batch import score_pairs
     from birqa.evaluation.scoring import Failures, score_by_peers, told
+    from birqa.registry import full_name
 
     names: list[str] = []
     for spec in peers:
         name = spec.removeprefix("-")
         # The same scores may stand there twice, once turned round.
-        name = spec if name in names else name
+        name = spec if name in names else str(full_name(name))
         if name in (scorer.info.name, *names):
             raise ValueError(f"--peer {spec} is measured already: leave it out, or give it another name.")
         names.append(name)

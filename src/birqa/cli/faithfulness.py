@@ -11,9 +11,6 @@ import typer
 from birqa.cli import options
 from birqa.files import naming
 
-TYPES = 24
-"""Of TID2013."""
-
 
 def command(
     meta: Annotated[Path, typer.Argument(help="The meta.csv that `birqa data tid2013` wrote.")],
@@ -26,7 +23,7 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Ten classic metrics on the re-made pictures, beside their published agreement with people."""
-    from birqa.evaluation.faithfulness import PUBLISHED_SROCC, read_authors_values, study_faithfulness
+    from birqa.evaluation.faithfulness import PUBLISHED_SROCC, TYPES, read_authors_values, study_faithfulness
     from birqa.evaluation.scoring import score_by_peers, told
     from birqa.pairing import Pair
     from birqa.ratings import read_rated_pairs
@@ -72,7 +69,7 @@ def command(
         print(f"{study.metric} by type")
         for kind, remade in study.remade_by_type.items():
             line = f"  {kind:>2}  re-made {remade:+.3f}"
-            if study.real is not None:
+            if kind in study.real_by_type and kind in study.rank_agreement_by_type:
                 agreement = study.rank_agreement_by_type[kind]
                 line += f"  real {study.real_by_type[kind]:+.3f}  agreement {agreement:+.3f}"
             print(line)

@@ -60,11 +60,13 @@ def command(
     Every attack pushes every picture up and down, at every budget; figures carry 95 % intervals over
     references. A run that was broken off goes on where it was. Exit code: 0 measured, 2 could not be.
     """
+    from birqa.metric import require_torch
+
+    require_torch()
     from dataclasses import replace
 
     from birqa.attacks.subjects import load_subject
     from birqa.files import replacing
-    from birqa.metric import require_torch
     from birqa.pairing import read_pairs_csv
     from birqa.ratings import read_rated_pairs
     from birqa.robustness.card import make_card
@@ -72,7 +74,6 @@ def command(
     from birqa.robustness.purification import purified
     from birqa.robustness.subset import stratified
 
-    require_torch()
     plan = load_protocol(protocol) if protocol else USUAL
     if count is not None:
         plan = replace(plan, pairs=count)

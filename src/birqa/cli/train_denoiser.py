@@ -48,7 +48,7 @@ def command(
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
     from birqa.training.denoiser import Called, DenoiserRecipe, train_denoiser
-    from birqa.training.recipes import read_card, read_parts
+    from birqa.training.recipes import read_card, read_parts, refuse_other_network
 
     require_device(device)
     parts = read_parts(recipe, DenoiserRecipe(), steps=steps)
@@ -70,6 +70,7 @@ def command(
     weights, origin = None, "random weights"
     if start is not None:
         model = find_model(start, "denoiser")
+        refuse_other_network(model.label, model.config, parts.network, "sigma")
         parts = replace(parts, network=replace(model.config, sigma=parts.network.sigma))
         weights, origin = load_single(model).state_dict(), model.label
     run = train_denoiser(

@@ -127,7 +127,7 @@ def study_agreement(
                 _rmse(fitted, ratings),
                 {key: bootstrap_interval(value) if samples else None for key, value in figures.items()},
                 {
-                    label: _srocc_within(column, ratings, np.asarray(values))
+                    label: srocc_within(column, ratings, np.asarray(values))
                     for label, values in (groups or {}).items()
                 },
                 [spearman(column[test], ratings[test]) for test in tests],
@@ -208,7 +208,7 @@ def bootstrap_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return float(low), float(high)
 
 
-def _srocc_within(scores: np.ndarray, ratings: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+def srocc_within(scores: np.ndarray, ratings: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """Groups too small or constant are left out."""
     within = {}
     for group in sorted(np.unique(groups), key=lambda name: (len(name), name)):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from birqa.evaluation.agreement import srocc_within
 from birqa.ratings import RatedPair
 
 # In the order of the Makefile's peers, so that both find the same kept scores.
@@ -103,8 +104,7 @@ def study_faithfulness(
     kinds = places[:, 1]
 
     def within(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-        chosen = ((kind, kinds == kind) for kind in np.unique(kinds))
-        return {str(kind + 1): float(spearmanr(first[rows], second[rows]).statistic) for kind, rows in chosen}
+        return srocc_within(first, second, (kinds + 1).astype(str))
 
     studies = []
     for metric, ours in scores.items():

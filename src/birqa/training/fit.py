@@ -38,6 +38,7 @@ from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
 from birqa.training.descent import follow, learning_rate
 from birqa.training.losses import regression_loss
+from birqa.training.recipes import refuse_other_network
 from birqa.training.run_folder import write_curves, write_description
 
 # Reading a batch takes longer than a GPU needs for its step.
@@ -298,9 +299,11 @@ class Trainer:
 def start_from(name: str, config: TrainingConfig) -> tuple[TrainingConfig, dict[str, Tensor]]:
     """The configuration with the network of the model of that name, and its weights, to train on from.
 
-    A `feature_floor` other than 0 is taken from the configuration: features hold no weights.
+    A `feature_floor` other than 0 is taken from the configuration: features hold no weights. Raises
+    ValueError where the configuration asks for another network otherwise.
     """
     model = find_model(name)
+    refuse_other_network(model.label, model.config, config.network, "feature_floor")
     floor = config.network.feature_floor or model.config.feature_floor
     network = replace(model.config, feature_floor=floor)
     return replace(config, network=network, start=model.label), load_module(model).state_dict()

@@ -61,6 +61,19 @@ def read_card(path: Path | None) -> dict[str, Any]:
     return {} if path is None else read_object(path)
 
 
+def refuse_other_network(label: str, network: Any, asked: Any, free: str) -> None:
+    """Raises ValueError where a recipe asks of the weights of that label for another network than they have:
+    for fields that are neither theirs nor the default, but the free one."""
+    usual = type(asked)()
+    for one in fields(asked):
+        wanted, has = getattr(asked, one.name), getattr(network, one.name)
+        if one.name != free and wanted not in (has, getattr(usual, one.name)):
+            raise ValueError(
+                f"the recipe's network asks for {one.name}={wanted!r}, but {label} has {has!r}: leave it "
+                "out of the recipe, or train without --from."
+            )
+
+
 def read_object(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
