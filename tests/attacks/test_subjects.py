@@ -7,6 +7,9 @@ import torch
 
 import birqa
 from birqa.attacks import create_attack
+from birqa.attacks.fgsm import FGSM
+from birqa.attacks.pgd import PGD
+from birqa.attacks.square import Square
 from birqa.attacks.subjects import GRADIENTS, Subject, load_subject
 from birqa.engines.torch import load_module
 from birqa.export import save_model
@@ -68,16 +71,28 @@ def distance_module(tmp_path, monkeypatch):
     (tmp_path / "tests_metric_of_distance.py").write_text(
         "def distance(dist, ref):\n    return (dist - ref).abs().mean((1, 2, 3))\n"
         "def whole(dist, ref):\n    return (dist - ref).abs().mean()\n"
-        "def number(dist, ref):\n    return 0.5\n"
+        "def text(dist, ref):\n    return 'good'\n"
+        "def outside(dist, ref):\n    return -abs(dist.numpy() - ref.numpy()).mean((1, 2, 3))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "given"), [("whole", r"\(\)"), ("number", "float")])
+@pytest.mark.parametrize(("name", "given"), [("whole", r"\(\)"), ("text", "str")])
 def test_a_callable_that_gives_no_score_for_each_picture_is_told(tensors, name, given):
     dist, ref = (torch.cat([one, one]) for one in tensors)
     with pytest.raises(ValueError, match=f"the metric gave {given} for 2 pictures"):
         load_subject(f"python:tests_metric_of_distance:{name}").metric(dist, ref)
+
+
+def test_a_callable_outside_torch_is_attacked_from_outside_alone(tensors):
+    dist, ref = tensors
+    subject = load_subject("python:tests_metric_of_distance:outside")
+    for attack in (PGD(steps=1), FGSM()):
+        with pytest.raises(ValueError, match=r"carry no gradient .* use a black-box attack \(square, pars"):
+            attack(subject.surrogate(attack), dist, ref, [0.03], "down")
+    square = Square(queries=4)
+    (attacked,) = square(subject.surrogate(square), dist, ref, [0.03], "down")
+    assert subject.metric(attacked, ref) < subject.metric(dist, ref)
 
 
 def test_a_callable_is_known_by_its_text(tmp_path):

@@ -162,6 +162,8 @@ def functions(monkeypatch):
     theirs = types.ModuleType("their_metrics")
     theirs.mean = lambda pictures: pictures.mean(axis=(1, 2, 3), keepdims=True)
     theirs.closeness = lambda dist, ref: 1 - np.abs(dist - ref / 255).mean()
+    theirs.of_tensors = lambda pictures: pictures.mean((1, 2, 3)).detach().sigmoid()
+    theirs.words = lambda pictures: ["good"] * len(pictures)
     theirs.constant = 7
     monkeypatch.setitem(sys.modules, "their_metrics", theirs)
 
@@ -171,6 +173,21 @@ def test_anybodys_function(functions):
     assert subject.metric == Part("python:their_metrics:mean", "", None)
     assert (subject.limits, subject.denoiser) == (UNLIMITED, None)
     assert subject.score(NOISY) == pytest.approx(NOISY.clip(0, 1).mean(axis=(1, 2, 3)))
+
+
+def test_a_function_for_torch_alone_is_given_tensors(functions):
+    pytest.importorskip("torch")
+    subject = create_subject("python:their_metrics:of_tensors")
+    for _ in range(2):
+        means = NOISY.clip(0, 1).mean(axis=(1, 2, 3))
+        assert subject.score(NOISY) == pytest.approx(1 / (1 + np.exp(-means)), abs=1e-6)
+
+
+def test_what_a_function_gave_instead_of_numbers_is_named(functions):
+    with pytest.raises(
+        ValueError, match=r"python:their_metrics:words gave \['good'.*where one number a pict"
+    ):
+        create_subject("python:their_metrics:words").score(NOISY)
 
 
 def test_anybodys_full_reference_function(functions):

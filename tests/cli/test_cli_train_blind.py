@@ -16,7 +16,11 @@ BLIND = {
     "training": {"batch": 4, "crop": 32, "hidden": 4},
     "schedule": SCHEDULE,
 }
-DENOISER = {"network": {"widths": [4, 6]}, "training": {"batch": 4, "crop": 32}, "schedule": SCHEDULE}
+DENOISER = {
+    "network": {"widths": [4, 6]},
+    "training": {"batch": 4, "crop": 32, "rank_weight": 0, "target_weight": 0},
+    "schedule": SCHEDULE,
+}
 
 
 @pytest.fixture
@@ -180,6 +184,7 @@ def test_a_denoiser_is_trained_for_anybodys_metric(cli, refuses, tables, write, 
     (tmp_path / "my_scores.py").write_text(
         "def mean(pictures):\n    return pictures.mean((1, 2, 3))\n"
         "def one(pictures):\n    return pictures.mean()\n"
+        "def detached(pictures):\n    return pictures.detach().mean((1, 2, 3))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     weights = {"rank_weight": 0.1, "target_weight": 0.2}
@@ -192,6 +197,22 @@ def test_a_denoiser_is_trained_for_anybodys_metric(cli, refuses, tables, write, 
     assert model.card["last figures"]["target"] > 0
     message = "should give a tensor of 4 scores, one a picture"
     refuses(message, *arguments, tmp_path / "other", "--metric", "python:my_scores:one")
+    message = (
+        "scores carry no gradient (detached, or made outside torch): give a metric that is differentiable"
+    )
+    refuses(message, *arguments, tmp_path / "flat", "--metric", "python:my_scores:detached")
+
+
+def test_without_a_recipe_order_and_scores_are_asked_of_the_metric(cli, tables, tmp_path, monkeypatch):
+    (tmp_path / "my_scores.py").write_text("def mean(pictures):\n    return pictures.mean((1, 2, 3))\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recipe = tmp_path / "crop.json"
+    recipe.write_text('{"training": {"batch": 4, "crop": 32}}')
+    arguments = "train-denoiser", *tables[:2], "-o", tmp_path / "run", "--recipe", recipe, "--steps", 1
+    assert cli(*arguments, "--metric", "python:my_scores:mean").code == 0
+    card = load_model(tmp_path / "run/model").card
+    assert card["training"]["metric"] == "python:my_scores:mean"
+    assert {"order", "target"} < set(card["last figures"])
 
 
 def test_a_denoiser_goes_on_from_another_without_a_metric(cli, tables, write, tmp_path, denoiser_model):

@@ -17,7 +17,7 @@ from birqa.training.denoiser import DenoiserTraining, order_loss, train_denoiser
 from birqa.training.descent import Schedule
 
 NETWORK = DenoiserConfig(widths=(4, 6), sigma=(0.1, 0.2))
-TRAINING = DenoiserTraining(batch=6, crop=32)
+TRAINING = DenoiserTraining(batch=6, crop=32, rank_weight=0, target_weight=0)
 SCHEDULE = Schedule(steps=2, learning_rate=1e-2, warmup=1, checkpoint_every=1)
 
 

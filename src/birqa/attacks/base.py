@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,15 +40,29 @@ SHARES = ("p_init", "train_budget", "rho")
 SEEDS = 2**63
 
 
+NO_GRADIENT = (
+    "the metric's scores carry no gradient (detached, or made outside torch), which this attack needs: use a "
+    "black-box attack (square, parsimonious)."
+)
+
+
 def one_score_each(scores: Any, count: int) -> Tensor:
-    """(count,). Raises ValueError where somebody's function of so many pictures gave anything else."""
-    if not isinstance(scores, Tensor) or scores.numel() != count:
-        given = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    """(count,), in float32 where they are not torch's. Raises ValueError where somebody's function of so many
+    pictures gave anything else."""
+    given: Any = scores
+    if not isinstance(scores, Tensor):
+        try:
+            scores = torch.from_numpy(np.asarray(scores, np.float32))
+        except (TypeError, ValueError):
+            scores = None
+    if scores is None or scores.numel() != count:
+        what = type(given).__name__ if scores is None else tuple(scores.shape)
         raise ValueError(
-            f"the metric gave {given} for {count} pictures: it should give a tensor of {count} scores, one a "
+            f"the metric gave {what} for {count} pictures: it should give a tensor of {count} scores, one a "
             "picture."
         )
-    return scores.reshape(count)
+    found: Tensor = scores.reshape(count)
+    return found
 
 
 class Goal:
@@ -59,12 +74,16 @@ class Goal:
     def __call__(self, pictures: Tensor) -> Tensor:
         """(N,). Raises ValueError for a metric that does not give one score a picture, or gives no gradient
         where one is asked for."""
-        gain: Tensor = self.sign * one_score_each(self.metric(pictures, self.ref), len(pictures))
+        try:
+            scores = self.metric(pictures, self.ref)
+        except (RuntimeError, ValueError) as error:
+            # What NumPy makes of a tensor whose gradient is wanted.
+            if pictures.requires_grad and "requires grad" in str(error):
+                raise ValueError(NO_GRADIENT) from None
+            raise
+        gain: Tensor = self.sign * one_score_each(scores, len(pictures)).to(self.sign)
         if torch.is_grad_enabled() and pictures.requires_grad and not gain.requires_grad:
-            raise ValueError(
-                "the metric's scores carry no gradient (detached, or made outside torch), which this attack "
-                "needs: use a black-box attack (square, parsimonious)."
-            )
+            raise ValueError(NO_GRADIENT)
         return gain
 
     @torch.no_grad()

@@ -1,6 +1,7 @@
 """What is certified: a score of noisy pictures, and what tells it from all others."""
 
 import importlib.metadata
+import importlib.util
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -197,7 +198,32 @@ def _function(spec: str, device: str) -> Score:
     from birqa.evaluation.peers import load_callable
 
     function = load_callable(rest)
-    return lambda pictures: np.asarray(function(pictures)).reshape(-1)
+    tensors = False
+
+    def score(pictures: NDArray[np.float32]) -> NDArray[np.generic]:
+        nonlocal tensors
+        try:
+            given = _of_tensors(function, pictures) if tensors else function(pictures)
+        except ValueError as error:
+            # Many are written for torch alone, as training asks it.
+            misfit = isinstance(error.__cause__, TypeError | AttributeError)
+            if tensors or not misfit or importlib.util.find_spec("torch") is None:
+                raise
+            given = _of_tensors(function, pictures)
+            tensors = True
+        try:
+            return np.asarray(given, np.float64).reshape(-1)
+        except (TypeError, ValueError):
+            raise ValueError(f"{spec} gave {given!r:.60}, where one number a picture is needed.") from None
+
+    return score
+
+
+def _of_tensors(function: Callable[[Any], Any], pictures: NDArray[np.float32]) -> Any:
+    import torch
+
+    with torch.no_grad():
+        return function(torch.from_numpy(pictures))
 
 
 def _pyiqa(name: str, device: str) -> Score:

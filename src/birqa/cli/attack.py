@@ -41,7 +41,8 @@ def command(
     metric: Annotated[
         str,
         typer.Option(
-            help="A metric's name, name.tag or folder; piq:vsi, pyiqa:topiq_fr, python:module:name."
+            help="A metric's name, name.tag or folder; piq:vsi, pyiqa:topiq_fr, python:module:name "
+            "of a function of torch pictures (dist, ref), each (N, 3, H, W) in 0..1."
         ),
     ] = "birqa",
     device: options.Device = None,

@@ -28,7 +28,8 @@ Denoiser = Annotated[
 Metric = Annotated[
     str | None,
     typer.Option(
-        help="A metric's name, name.tag or folder, or python:module:function; default blind.clive-denoised, "
+        help="A metric's name, name.tag or folder, pyiqa:name, or python:module:function of pictures "
+        "(B, 3, H, W) in 0..1, NumPy's or torch's, that gives scores (B,); default blind.clive-denoised, "
         "birqa with --ref, or blind.clive with another denoiser.",
         show_default=False,
     ),

@@ -15,7 +15,8 @@ def command(
     metric: Annotated[
         str,
         typer.Argument(
-            help="A metric's name, name.tag or folder; piq:vsi, pyiqa:topiq_fr, python:module:name."
+            help="A metric's name, name.tag or folder; piq:vsi, pyiqa:topiq_fr, python:module:name "
+            "of a function of torch pictures (dist, ref), each (N, 3, H, W) in 0..1."
         ),
     ],
     data: Annotated[Path, typer.Option(help="CSV with ref,dist,mos[,type,level]: the pictures to attack.")],

@@ -18,8 +18,8 @@ def command(
         str,
         typer.Option(
             help="The no-reference metric that it is trained for, where the recipe asks it: name, name.tag "
-            "or folder, or python:module:function of torch pictures (B, 3, H, W) that gives differentiable "
-            "scores."
+            "or folder, python:module:function of torch pictures (B, 3, H, W) that gives differentiable "
+            "scores, or pyiqa:name; scores about 0..1, larger for better pictures."
         ),
     ] = "blind.clive",
     recipe: options.PartsRecipe = None,
@@ -43,7 +43,7 @@ def command(
     require_torch()
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
-    from birqa.evaluation.peers import load_callable, source_digest
+    from birqa.evaluation.peers import fingerprint, load_callable, pyiqa_metric, source_digest
     from birqa.export import check_model_folder, save_single
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
@@ -58,10 +58,13 @@ def command(
     check_leakage(rated)
     pictures = [picture for picture in rated if picture.split != "test"]
     # Looked for even where nothing asks it: one that does not exist was meant otherwise.
-    if metric.startswith("python:"):
-        name_of = metric.removeprefix("python:")
-        scored: Any = Called(load_callable(name_of))
-        label, content = metric, source_digest(name_of)
+    kind, _, name_of = metric.partition(":")
+    scored: Any
+    if kind == "python":
+        scored, label, content = Called(load_callable(name_of)), metric, source_digest(name_of)
+    elif kind == "pyiqa":
+        theirs = pyiqa_metric(name_of, as_loss=True, loss_reduction="none", device=device)
+        scored, label, content = Called(theirs), metric, fingerprint(metric)
     else:
         model = find_model(metric, "no-reference")
         scored, label, content = load_single(model), model.label, model.digest

@@ -33,10 +33,10 @@ class DenoiserTraining:
     batch: int = 16
     crop: int = 128
     """Side of the crops, a multiple of the denoiser's `multiple`; 0 takes whole pictures, all of one size."""
-    rank_weight: float = 0.0
-    """l_r."""
-    target_weight: float = 0.0
-    """l_t."""
+    rank_weight: float = 0.02
+    """l_r; 0 asks for no order."""
+    target_weight: float = 0.02
+    """l_t; 0 asks for no scores."""
     margin: float = 1.0
 
     def __post_init__(self) -> None:
@@ -138,6 +138,11 @@ def train_denoiser(
         with torch.no_grad():
             wanted = metric(clean)
         scores = metric(cleaned)
+        if not scores.requires_grad:
+            raise ValueError(
+                "the metric's scores carry no gradient (detached, or made outside torch): give a metric that "
+                "is differentiable, or a recipe with rank_weight and target_weight 0."
+            )
         order = order_loss(scores, mos, training.margin)
         target = (scores - wanted).abs().mean()
         figures |= {"order": float(order.detach()), "target": float(target.detach())}
