@@ -372,7 +372,7 @@ def test_a_run_never_refuses_what_it_left_itself(cli, folder, tiny_model, monkey
 
 def test_budgets_between_whole_levels_are_told(cli, folder, tiny_model):
     pair = (folder / "ref" / "a.png", folder / "dist" / "a.webp")
-    for budget, least in (("0.9/255", 0), ("2.5/255", 2), ("2/255", None), ("0.0313725490196", None)):
+    for budget, least in (("1.9/255", 1), ("2.5/255", 2), ("2/255", None), ("0.0313725490196", None)):
         answer = cli(
             *_attack(
                 *pair, "-o", folder / "adv.png", "--attack", "fgsm", "--budget", budget, metric=tiny_model
@@ -381,3 +381,7 @@ def test_budgets_between_whole_levels_are_told(cli, folder, tiny_model):
         told = f"8-bit pictures move by whole grey levels, so within {budget} by {least} at most"
         assert (told in answer.err) == (least is not None)
         assert answer.err.count("whole grey levels") == (least is not None)
+    answer = cli(*_attack(*pair, "-o", folder / "none.png", "--budget", "0.9/255", metric=tiny_model))
+    assert answer.code == 2
+    assert "so within 0.9/255 not at all: give 1/255 or more" in answer.complaint
+    assert not (folder / "none.png").exists()

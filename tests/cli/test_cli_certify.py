@@ -221,6 +221,17 @@ def test_our_own_pair_metric(cli, folder, tmp_path):
     assert "3 of 12 draws came out again" in checked.out
 
 
+def test_pairs_are_certified_under_less_noise_unless_asked(cli, folder, tmp_path):
+    pair = ("certify", folder / "dist/b.png", "--ref", folder / "ref/b.png", "--samples", 14)
+    pair = *pair, "--confidence", 0.8
+    usual = cli(*pair, "--threads", 1, "-o", tmp_path / "c.json")
+    assert (usual.code, usual.err) == (0, "")
+    certificate = load_certificate(tmp_path / "c.json")
+    assert (certificate.noise.sigma, certificate.request.radius) == (0.02, 0.02)
+    noisy = cli(*pair, "--sigma", 0.12, "--threads", 1)
+    assert "noise of 0.12 is damage to a metric that compares" in noisy.err
+
+
 def test_a_reduced_picture_is_what_the_certificate_is_about(cli, tmp_path, photo):
     pixels = np.random.default_rng(2).integers(200, 256, (80, 100, 4)).astype(np.uint8)
     pixels[..., :3] //= 2

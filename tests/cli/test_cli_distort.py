@@ -117,6 +117,7 @@ def test_what_cannot_be_done_is_one_sentence(refuses, tmp_path, photo):
     asked = ("distort", photo, *out, "--level", 1)
     refuses("near it: Gaussian blur (1)", *asked, "--type", "gausian blur")
     refuses("saturation 1 (7), saturation 2 (8)", *asked, "--type", "saturation")
+    refuses("'masked-noise', but the other --database has", *asked, "--type", "masked-noise")
     refuses("has no type 26; choose from 1 to 25", *asked, "--type", "26")
     refuses("--type is missing", *asked)
     refuses("either --level", "distort", photo, *out, "--type", "1")

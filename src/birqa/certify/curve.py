@@ -25,8 +25,9 @@ def save_curve(certificate: Certificate, path: Path) -> None:
 
     figure = new_figure(7, 4.2)
     axes = figure.add_subplot()
-    axes.fill_between(radii, low, high, alpha=0.25, linewidth=0, color="tab:blue")
-    axes.plot(radii, low, radii, high, color="tab:blue", linewidth=1.2)
+    # Steps to the next radius that was computed: between two of them the wider interval holds for sure.
+    axes.fill_between(radii, low, high, step="pre", alpha=0.25, linewidth=0, color="tab:blue")
+    axes.step(radii, np.stack([low, high], 1), where="pre", color="tab:blue", linewidth=1.2)
     axes.axhline(claim.score, color="black", linewidth=1, label="smoothed score")
     if claim.is_bounded:
         ends, label = (claim.low, claim.high), f"claimed: l2 {request.radius:g}"
@@ -39,7 +40,7 @@ def save_curve(certificate: Certificate, path: Path) -> None:
         f"confidence {request.confidence:.10g} at each radius by itself",
         xlim=(0, end),
     )
-    axes.legend(loc="upper left", frameon=False)
+    axes.legend(loc="best", frameon=False)
     save_figure(figure, path, dpi=130)
 
 

@@ -31,6 +31,11 @@ OWN_BYTES_PER_PIXEL = 256
 measures the whole process."""
 
 
+# Noise is damage to a metric that compares: these leave it most of what it tells apart.
+COMPARED_SIGMA = COMPARED_RADIUS = 0.02
+MUCH_TO_COMPARE = 0.05
+
+
 @dataclass(frozen=True)
 class Subject:
     """A metric, and what stands between the noise and it."""
@@ -72,6 +77,11 @@ class Subject:
             return (
                 f"{behind} is trained for noise of {self.cleaned_noise[0]:g} to {self.cleaned_noise[1]:g}, "
                 f"not of {sigma:g}; choose --sigma between, or --denoiser none."
+            )
+        if self.reference is not None and self.cleaned_noise is None and sigma > MUCH_TO_COMPARE:
+            return (
+                f"noise of {sigma:g} is damage to a metric that compares, so that even identical pictures "
+                f"score low; choose --sigma {COMPARED_SIGMA:g}."
             )
         return None
 

@@ -82,6 +82,10 @@ def command(
     limit = _number(budget)
     check_budgets([limit])
     levels = 255 * limit
+    if levels < 1 - 1e-6:
+        raise ValueError(
+            f"8-bit pictures move by whole grey levels, so within {budget} not at all: give 1/255 or more."
+        )
     if abs(levels - round(levels)) > 1e-6:
         print(
             f"birqa: 8-bit pictures move by whole grey levels, so within {budget} by {int(levels)} at most.",

@@ -48,10 +48,16 @@ def command(
     denoiser: Denoiser = None,
     radius: Annotated[
         float | None,
-        typer.Option(help="l2 size of the perturbations to hold against, white = 1.", show_default="0.05"),
+        typer.Option(
+            help="l2 size of the perturbations to hold against, white = 1.",
+            show_default="0.05; 0.02 with --ref",
+        ),
     ] = None,
     sigma: Annotated[
-        float | None, typer.Option(help="Standard deviation of the noise, white = 1.", show_default="0.12")
+        float | None,
+        typer.Option(
+            help="Standard deviation of the noise, white = 1.", show_default="0.12; 0.02 with --ref"
+        ),
     ] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Noisy pictures to score.", show_default="1000")
@@ -115,7 +121,7 @@ def command(
     from birqa.certify.certificate import CertificateError, Request, certify, load_certificate
     from birqa.certify.identity import identify
     from birqa.certify.noise import Noise
-    from birqa.certify.subject import create_subject
+    from birqa.certify.subject import COMPARED_RADIUS, COMPARED_SIGMA, create_subject
     from birqa.certify.verification import redraw, subject_of
     from birqa.certify.words import advise, describe
     from birqa.images import load_image, reduce_to
@@ -151,14 +157,17 @@ def command(
         print(f"birqa: {earlier} has {samples:,} draws already: none are added", file=sys.stderr)
     if samples is None:
         samples = len(start.scores) if start else 1000
-    request = start.request if start else Request()
+    usual, usual_noise = Request(), Noise()
+    if ref is not None:
+        usual, usual_noise = Request(radius=COMPARED_RADIUS), Noise(sigma=COMPARED_SIGMA)
+    request = start.request if start else usual
     request = replace(
         request,
         radius=request.radius if radius is None else radius,
         confidence=request.confidence if confidence is None else confidence,
         two_sided=request.two_sided if one_sided is None else not one_sided,
     )
-    settings = start.noise if start else Noise()
+    settings = start.noise if start else usual_noise
 
     def fresh_noise() -> Noise:
         drawn = start.noise.seed if start else secrets.randbits(63)

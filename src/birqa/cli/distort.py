@@ -57,8 +57,8 @@ def command(
     if kind is None and not grid:
         raise ValueError("--type is missing: give a number or name, or --grid to see them all")
 
-    registry = KADID10K if database == "kadid10k" else TID2013
-    chosen = list(registry.values()) if kind is None else [find_distortion(registry, kind)]
+    registry, other = (KADID10K, TID2013) if database == "kadid10k" else (TID2013, KADID10K)
+    chosen = list(registry.values()) if kind is None else [find_distortion(registry, kind, other)]
     if out is None:
         out = Path(f"{photo.stem}-{'grid' if grid else f'{_file_name(chosen[0])}-{level}'}.png")
     folder = grid and not out.suffix

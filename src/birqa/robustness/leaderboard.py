@@ -54,7 +54,7 @@ def write_page(cards: Sequence[Card], page: Path) -> list[Path]:
                 f"{picture} is there already and of no earlier page: give the page another name."
             )
     lines = [
-        "# Robustness",
+        f"# {page.stem.replace('-', ' ').capitalize()}",
         "",
         "Made from robustness cards by `birqa leaderboard`, never edited. Every attack is made anew on the "
         "metric it attacks, of which it knows what the table says. Bidirectional: pictures rated above the "

@@ -7,10 +7,13 @@ from difflib import get_close_matches
 from birqa.data.distortions import Distortion
 
 
-def find_distortion(registry: Mapping[int, Distortion], wanted: str) -> Distortion:
+def find_distortion(
+    registry: Mapping[int, Distortion], wanted: str, others: Mapping[int, Distortion] | None = None
+) -> Distortion:
     """The distortion whose number or name is `wanted`; case, spaces and hyphens do not matter.
 
-    The beginning of a name will do where no other name begins so. Raises ValueError with the nearest names.
+    The beginning of a name will do where no other name begins so. Raises ValueError with the nearest names,
+    or says that it is one of the `others`.
     """
     database = next(iter(registry.values())).database
     if wanted.strip().isdecimal():
@@ -24,6 +27,8 @@ def find_distortion(registry: Mapping[int, Distortion], wanted: str) -> Distorti
     begun = [name for name in names if asked and name.startswith(asked)]
     if len(begun) == 1:
         return names[begun[0]]
+    if not begun and any(asked == _plain(other.name) for other in (others or {}).values()):
+        raise ValueError(f"{database} has no type {wanted!r}, but the other --database has")
     near = begun or get_close_matches(asked, names, n=4, cutoff=0.5)
     near += [name for name in names if len(asked) > 2 and asked in name and name not in near]
     if not near:
