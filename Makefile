@@ -118,6 +118,13 @@ benchmarks/results/unseen-groups.json: $(SETS)/train.csv $(SETS)/tid2013/meta.cs
 benchmarks/results/two-databases.json: | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/two_databases.py $(DATA)/ratings --out $@
 
+# How often certified intervals miss where the truth is known, by simulation.
+benchmarks/results/coverage.json: | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/coverage.py --out $@
+
+benchmarks/results/range-coverage.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV)/ready
+	$(DEV)/bin/python benchmarks/range_coverage.py $< $(DATA)/ratings --out $@
+
 benchmarks/results/cell-errors.json: $(SETS)/tid2013/meta.csv $(WEIGHTS) | $(DEV)/ready
 	$(DEV)/bin/python benchmarks/cell_errors.py $< --out $@
 
@@ -131,7 +138,7 @@ benchmarks/results/same-database.json: $(SETS)/tid2013/meta.csv recipes/same-dat
 	$(DEV)/bin/python benchmarks/same_database.py $< --recipe recipes/same-database.json \
 		--runs runs/same-database --out $@
 
-results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases cell-errors faithfulness outside cuts fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid tid2013-lite kadid-test-lite) $(foreach set,tid2013-exact tid2013 kadid-test kadid-test-all,benchmarks/results/$(set).json)
+results: $(DEV)/ready $(DEMO)/ready $(patsubst %,benchmarks/results/%.json,two-databases cell-errors coverage range-coverage faithfulness outside cuts fine-tuning unseen-groups tid2013-hardened kadid-test-hardened kadid-test-tid tid2013-lite kadid-test-lite) $(foreach set,tid2013-exact tid2013 kadid-test kadid-test-all,benchmarks/results/$(set).json)
 	$(DEV)/bin/python benchmarks/speed.py --out benchmarks/results/speed.json
 	$(DEV)/bin/python benchmarks/footprint.py $(DEMO) --out benchmarks/results/footprint.json
 	$(DEV)/bin/birqa map examples/ref/bikes.webp examples/dist/bikes_jpeg_q10.jpg -o docs/map.png

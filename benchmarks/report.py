@@ -125,7 +125,10 @@ def accuracy(name: str) -> list[str]:
             apart = "{:+.3f} | {:+.3f} .. {:+.3f}".format(gap["median"], *gap["interval"])
             worse = gap["interval"][1] < 0
             apart += "" if gap["significant"] else " (worse)" if worse else " (no clear difference)"
-        figures = (f"{agreement[key]:.3f}" for key in ("krocc", "plcc", "plcc_fitted", "rmse"))
+        figures = (
+            "{:.3f} ({:.3f} .. {:.3f})".format(agreement[key], *agreement["intervals"][key])
+            for key in ("krocc", "plcc", "plcc_fitted", "rmse")
+        )
         cells = [label, f"{agreement['srocc']:.3f}", f"{low:.3f} .. {high:.3f}", *figures, apart]
         if published:
             known = published.get(agreement["metric"])
@@ -142,7 +145,7 @@ def accuracy(name: str) -> list[str]:
     return [*lines, ""]
 
 
-def _faithful() -> str:
+def _faithful(page: str = "") -> str:
     """How near the pictures are to TID2013's own, in a sentence."""
     shares = [one["rank_agreement"] for one in load("faithfulness")["metrics"] if one["rank_agreement"]]
     if not shares:
@@ -151,7 +154,7 @@ def _faithful() -> str:
     return (
         f" On the re-made pictures {len(shares)} metrics rank as on TID2013's own with SROCC "
         f"{min(shares):.3f} to {max(shares):.3f} "
-        "([how near](#how-near-the-re-made-tid2013-is-to-the-real-one))."
+        f"([how near]({page}#how-near-the-re-made-tid2013-is-to-the-real-one))."
     )
 
 
@@ -228,7 +231,7 @@ def cuts() -> list[str]:
         "places up to 16 pixels apart, to one size: how far the scores of one pair lie apart, and in "
         "brackets as a share of the scatter (standard deviation) of the scores of all pairs. Scores of "
         "pictures that were cut otherwise should not be compared more finely. `make "
-        "benchmarks/results/cuts.json`.",
+        f"benchmarks/results/cuts.json`.{_faithful()}",
         "",
         "| metric | " + " | ".join(f"{float(share):.0%} of pairs, at most" for share in shares) + " | most |",
         "|---|" + "---:|" * (len(shares) + 1),
@@ -327,7 +330,7 @@ def cell_errors() -> list[str]:
         "scale of the ratings by a logistic curve, then, in one type of distortion, the mean score of each "
         "level replaced by the mean rating that this level has there, as if it had been known; pictures of "
         "one type and level keep their distances. Error: mean score less mean rating, ratings from 0 to 1. "
-        "`make benchmarks/results/cell-errors.json`.",
+        f"`make benchmarks/results/cell-errors.json`.{_faithful()}",
         "",
         "| type | | error | SROCC, were its means right |",
         "|---:|---|---:|---:|",
@@ -622,7 +625,8 @@ def accuracy_against_time() -> list[str]:
     lines = [
         "## Accuracy against time",
         "",
-        "Seconds a pair on two CPU threads (below), and SROCC with its 95 % interval on the two sets above.",
+        "Seconds a pair on two CPU threads (below), and SROCC with its 95 % interval on the two sets above."
+        f"{_faithful()}",
         "",
         "| weights | " + " | ".join(sizes) + " | re-synthesised TID2013 | KADID-10k's distortions |",
         "|---|" + "---:|" * len(sizes) + "---|---|",
@@ -695,6 +699,28 @@ def speed() -> list[str]:
     return lines
 
 
+def range_coverage() -> list[str]:
+    record = load("range-coverage")
+    check_version("range-coverage", record)
+    least = sorted(record["by_type"].items(), key=lambda item: item[1])[:5]
+    low, high = record["interval"]
+    return [
+        "## The range of ratings on people's own ratings of other pictures",
+        "",
+        f"`low` and `high` of `birqa score --json`, calibrated to hold for {record['promised']:.0%} of ratings "
+        "on KADID-10k's mean ratings and their spread, on the rating of each picture of re-synthesised TID2013, "
+        "brought to that scale by a line through the distortions that both databases made alike. Nothing was "
+        f"calibrated there. {record['pairs']:,} pairs of {record['references']} references; 95 % by "
+        f"bootstrap over references. `{record['command']}`.{_faithful()}",
+        "",
+        f"Inside: {record['inside']:.1%} ({low:.1%} .. {high:.1%}); below {record['too_low']:.1%}, above "
+        f"{record['too_high']:.1%}. The range is {record['width']:.2f} wide in the mean. Least often inside: "
+        + ", ".join(f"{kind} {share:.0%}" for kind, share in least)
+        + ".",
+        "",
+    ]
+
+
 SECTIONS = {
     "two-databases": two_databases,
     "cell-errors": cell_errors,
@@ -705,6 +731,7 @@ SECTIONS = {
     "fine-tuning": fine_tuning,
     "same-database": same_database,
     "seeds": seeds,
+    "range-coverage": range_coverage,
     "robustness/kadid-test-birqa.kadid-aat": hardened,
     "defences": defences,
     "in-use": in_use,
@@ -741,6 +768,9 @@ def figures(name: str) -> list[str]:
             f"{card['data']['pairs']} pairs: SROCC {under}; clean {card['clean']['srocc']:.3f} "
             "(docs/robustness.md)"
         )
+    lines += report_blind.figures(name)
+    if any("TID2013" in line for line in lines):
+        lines += ["", _faithful(page="../results.md").strip()]
     return ["## Figures", "", *lines, "", "More in docs/results.md.", ""] if lines else []
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 SPLITS = ("train", "val", "test")
 _RATED = ("ref", "dist", "image", "mos", "std", "split", "type", "level", "weight")
@@ -69,8 +69,8 @@ def read_rated_pairs(path: Path, allow_unrated: bool = False) -> list[RatedPair]
     missing = {"ref", "dist", "mos"} - set(header)
     if missing and {"image", "mos"} <= set(header):
         raise ValueError(
-            f"{path} rates pictures without references (image,mos), which only birqa train-blind takes; here "
-            "the columns ref, dist and mos are needed."
+            f"{path} rates pictures without references (image,mos), which birqa eval and train-blind take; "
+            "here the columns ref, dist and mos are needed."
         )
     if missing:
         raise ValueError(
@@ -225,9 +225,12 @@ def check_unit_range(rated: Sequence[RatedPair | RatedPicture], spare: float = 0
         )
 
 
-def is_judgement_table(path: Path) -> bool:
-    """Whether the CSV has the columns of two-alternative choices rather than of ratings."""
-    return {"left", "right"} <= set(read_table(path)[0])
+def table_kind(path: Path) -> Literal["pairs", "pictures", "choices"]:
+    """What the CSV's columns say that it rates: pairs where nothing else."""
+    header = set(read_table(path)[0])
+    if {"left", "right"} <= header:
+        return "choices"
+    return "pictures" if "image" in header and not header & {"ref", "dist"} else "pairs"
 
 
 def read_judgements(path: Path) -> list[Judgement]:

@@ -3,7 +3,9 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 
 import birqa
@@ -12,7 +14,6 @@ import birqa
 @pytest.fixture
 def rated(tmp_path, photographs, damage):
     """meta.csv over seven pairs, with ratings that mostly fall with the noise."""
-    from PIL import Image
 
     rows = []
     for index, (sigma, mos) in enumerate([(3, 4.8), (8, 4.9), (15, 3.5), (25, 3.5), (40, 2.0), (60, 1.5)]):
@@ -72,7 +73,8 @@ def test_the_table_names_data_metrics_and_verdicts(cli, rated, tmp_path):
     assert head == f"{meta}: 7 pairs; brackets are 95 % intervals by reference, {rough}"
     assert ours.startswith("birqa.kadid")
     assert f"SROCC {wanted['srocc']:.4f} [" in ours
-    assert f"KROCC {wanted['krocc']:.4f}  PLCC {wanted['plcc']:.4f}, fitted " in ours
+    for label, name in (("KROCC", "krocc"), ("PLCC", "plcc"), ("fitted", "plcc_fitted"), ("RMSE", "rmse")):
+        assert f"{label} {wanted[name]:.4f} [" in ours
     assert "SROCC -1.0000" in peer
     assert peer.endswith(": better")
 
@@ -165,7 +167,6 @@ def test_choices_are_evaluated_by_the_share_of_people_who_agree(cli, rated, tmp_
 
 
 def test_random_splits_are_summarised(cli, tmp_path, photographs, damage):
-    from PIL import Image
 
     lines = ["ref,dist,mos"]
     for index in range(10):
@@ -320,7 +321,7 @@ def test_a_peer_that_scores_nothing_is_left_out_and_the_others_are_evaluated(cli
     spec = f"command:{sys.executable} -c raise(SystemExit(3)) {{dist}}"
     answer = cli("eval", meta, "--peer", spec, "--peer", "torchmetrics:psnr", "--workers", "1", "--json")
     assert answer.code == 2
-    assert answer.err.startswith(f"birqa: {spec} scored no pair and is left out: ")
+    assert answer.err.startswith(f"birqa: {spec} scored nothing and is left out: ")
     assert len(answer.err.splitlines()) == 1
     record = json.loads(answer.out)
     assert (record["pairs"], record["failed"], record["left_out"]) == (7, 0, [spec])
@@ -338,8 +339,43 @@ def test_a_stray_quote_in_a_large_table_is_one_sentence(refuses, rated):
     refuses("is no readable CSV", "eval", meta)
 
 
-def test_pictures_without_references_are_sent_where_they_belong(refuses, rated):
-    refuses("only birqa train-blind takes", "eval", rated([("ref0.png", 4)], "image,mos"))
+def test_a_metric_without_reference_is_measured_on_rated_pictures(cli, refuses, rated, tmp_path, monkeypatch):
+    (tmp_path / "my_own.py").write_text("def dark(pictures):\n    return 1 - pictures.mean((1, 2, 3))\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    rows = [(dist, mos) for _, dist, mos in rated.rows]
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    meta = rated([*rows, ("broken.png", 3)], "image,mos")
+    out = tmp_path / "scores.csv"
+    answer = cli("eval", meta, "--peer", "-python:my_own:dark", "--scores", out, "--json")
+    assert answer.code == 2
+    assert "broken.png" in answer.err
+    record = json.loads(answer.out)
+    assert (record["metric"], record["pictures"], record["failed"]) == ("blind.clive-kadid", 7, 1)
+    blind = birqa.create_metric("blind")
+    pictures = [np.asarray(Image.open(tmp_path / name)) for name, _ in rows]
+    for agreement, scores in zip(
+        record["agreements"],
+        ([float(blind(one)[0]) for one in pictures], [one.mean() for one in pictures]),
+        strict=True,
+    ):
+        assert agreement["srocc"] == pytest.approx(stats.spearmanr(scores, [mos for _, mos in rows])[0])
+    assert out.read_text().splitlines()[0] == "image,blind.clive-kadid,python:my_own:dark"
+    printed = cli("eval", meta, "--split", "train").out
+    assert printed.startswith(f"{meta}: 7 pictures; brackets are 95 % intervals by picture")
+    refuses("birqa.kadid compares pictures", "eval", meta, "--metric", "birqa")
+    refuses("rates pictures alone: leave --resize", "eval", meta, "--cache", tmp_path / "kept")
+    refuses("is fitted to noisy pictures", "eval", meta, "--metric", "blind.clive-denoised")
+
+
+def test_tables_of_pictures_are_no_pairs(refuses, rated):
+    refuses(
+        "which birqa eval and train-blind take",
+        "train",
+        "--data",
+        rated([("ref0.png", 4)], "image,mos"),
+        "-o",
+        "x",
+    )
 
 
 def test_types_and_levels_are_printed_when_asked(cli, refuses, rated, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from birqa.evaluation.two_alternatives import study_judgements
-from birqa.ratings import Judgement, is_judgement_table, read_judgements
+from birqa.ratings import Judgement, read_judgements, table_kind
 
 
 def judgements(*shares):
@@ -43,12 +43,12 @@ def test_siding_with_the_majority_earns_most_and_against_it_least():
 def test_tables_of_choices_are_told_apart_and_read(tmp_path):
     path = tmp_path / "choices.csv"
     path.write_text("ref,left,right,prefers_right,split\na.png,b.png,c.png,0.25,Val\n")
-    assert is_judgement_table(path)
+    assert table_kind(path) == "choices"
     (judgement,) = read_judgements(path)
     assert judgement == Judgement(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png", 0.25, "val")
     ratings = tmp_path / "ratings.csv"
     ratings.write_text("ref,dist,mos\na.png,b.png,1\n")
-    assert not is_judgement_table(ratings)
+    assert table_kind(ratings) == "pairs"
 
 
 @pytest.mark.parametrize(

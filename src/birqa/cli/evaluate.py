@@ -3,7 +3,6 @@
 import json
 import statistics
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,25 +16,40 @@ if TYPE_CHECKING:
     import numpy as np
 
     from birqa.evaluation.agreement import Interval, Study
-    from birqa.metric import FullReferenceMetric
-    from birqa.pairing import Pair
+    from birqa.metric import FullReferenceMetric, NoReferenceMetric
+
+
+FIGURES = {
+    "  SROCC": "srocc",
+    "  KROCC": "krocc",
+    "  PLCC": "plcc",
+    ", fitted": "plcc_fitted",
+    "  RMSE": "rmse",
+}
 
 
 def command(
     meta: Annotated[
         Path,
         typer.Argument(
-            help="CSV with ref,dist,mos[,split,type,level]; paths relative to it; larger is better. Tables "
-            "of image,mos, which `data index` makes of koniq10k and live-itw, are for train-blind."
+            help="CSV with ref,dist,mos[,split,type,level], or image,mos[,split] for metrics without "
+            "reference; paths relative to it; larger is better."
         ),
     ],
-    metric: options.Metric = "birqa",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="A metric's name, name.tag, or a folder with weights.",
+            show_default="birqa; blind for image,mos",
+        ),
+    ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(
             help="Another metric beside it: a birqa metric, piq:vsi, torchmetrics:ms-ssim, pyiqa:topiq_fr, "
             "python:module:function, csv:scores.csv (ref,dist,score, or what --scores wrote of one metric), "
-            "command:tool {ref} {dist}; - in front where smaller is better. Repeat for more."
+            "command:tool {ref} {dist}; - in front where smaller is better. Without references: a birqa "
+            "metric, pyiqa:brisque, python:module:function. Repeat for more."
         ),
     ] = None,
     engine: options.Engine = "auto",
@@ -72,32 +86,65 @@ def command(
     """
     from birqa.evaluation.agreement import draw_tests
     from birqa.evaluation.correlation import require_scipy
-    from birqa.metric import create_full_reference
-    from birqa.ratings import is_judgement_table, split_unit
+    from birqa.ratings import split_unit, table_kind
 
     require_scipy()
     levels = options.parse_background(background)
-    specs = [spec.removeprefix("-") for spec in peer or []]
+    peers = peer or []
+    specs = [spec.removeprefix("-") for spec in peers]
     tables = [Path(spec.removeprefix("csv:")) for spec in specs if spec.startswith("csv:")]
     options.check_output(scores_file, [meta, *tables])
     options.check_output(cache, [meta, scores_file, *tables])
-    choices = is_judgement_table(meta)
-    pairs, rows = (_choice_rows if choices else _rated_rows)(meta, split)
+    kind = table_kind(meta)
+    rows: list[Any]
+    files, rows = {"choices": _choice_rows, "pictures": _picture_rows, "pairs": _rated_rows}[kind](
+        meta, split
+    )
     draw_tests([split_unit(row) for row in rows], splits)
-    if choices and splits:
+    if kind == "choices" and splits:
         raise ValueError(f"{meta} holds choices, which are not split at random: leave --splits out.")
-    if by_type and not any(not choices and (row.type or row.level) for row in rows):
+    if by_type and not any(kind == "pairs" and (row.type or row.level) for row in rows):
         raise ValueError(f"{meta} rates no types or levels: leave --by-type out.")
-    scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)
-    columns, errors, left_out = _score(scorer, pairs, peer or [], workers, cache, resize, levels)
-    for name, why in left_out.items():
-        print(f"birqa: {name} scored no pair and is left out: {why}", file=sys.stderr)
+    how: dict[str, Any] = {"engine": engine, "device": device, "threads": threads}
+    scorer: FullReferenceMetric | NoReferenceMetric
+    if kind == "pictures":
+        from birqa.evaluation.columns import score_rated_pictures
+        from birqa.metric import create_no_reference
+
+        if resize != "none" or workers is not None or cache is not None:
+            raise ValueError(f"{meta} rates pictures alone: leave --resize, --workers and --cache out.")
+        scorer = create_no_reference(metric or "blind", **how)
+        if scorer.model.config.noise:
+            raise ValueError(f"{scorer.info.name} is fitted to noisy pictures: use it with birqa certify.")
+        names = [file for (file,) in files]
+        found = score_rated_pictures(scorer, names, peers, options.with_progress, background=levels)
+    else:
+        from birqa.evaluation.columns import score_rated_pairs
+        from birqa.metric import create_full_reference
+        from birqa.pairing import Pair
+
+        scorer = create_full_reference(metric or "birqa", **how)
+        pairs = [Pair(*both) for both in files]
+        found = score_rated_pairs(
+            scorer,
+            pairs,
+            peers,
+            options.with_progress,
+            workers=workers,
+            cache=cache,
+            resize=resize,
+            background=levels,
+        )
+    errors = found.errors
+    for name, why in found.left_out.items():
+        print(f"birqa: {name} scored nothing and is left out: {why}", file=sys.stderr)
     for index, error in sorted(errors.items()):
-        print(f"birqa: {naming(pairs[index].dist, error)}", file=sys.stderr)
-    if len(errors) == len(pairs):
-        raise ValueError(f"{meta}: none of the {len(pairs)} pairs could be scored.")
+        print(f"birqa: {naming(files[index][-1], error)}", file=sys.stderr)
+    if len(errors) == len(files):
+        what = "pictures" if kind == "pictures" else "pairs"
+        raise ValueError(f"{meta}: none of the {len(files)} {what} could be scored.")
     if scores_file is not None:
-        _write_scores(scores_file, pairs, columns)
+        _write_scores(scores_file, files, found.scores)
     record: dict[str, Any] = {
         "metric": scorer.info.name,
         "version": scorer.info.version,
@@ -105,83 +152,39 @@ def command(
         "data": str(meta),
         "split": split,
         "failed": len(errors),
-        "left_out": list(left_out),
+        "left_out": list(found.left_out),
         "resamples": resamples,
     }
-    report = _report_choices if choices else partial(_report_ratings, splits=splits, by_type=by_type)
-    report(record, rows, columns, errors, resamples, as_json)
-    raise typer.Exit(2 if errors or left_out else 0)
+    report = (
+        _report_choices
+        if kind == "choices"
+        else partial(_report_ratings, splits=splits, by_type=by_type, what=kind)
+    )
+    report(record, rows, found.scores, errors, resamples, as_json)
+    raise typer.Exit(2 if errors or found.left_out else 0)
 
 
-def _rated_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
-    from birqa.pairing import Pair
+def _rated_rows(meta: Path, split: str | None) -> "tuple[list[tuple[Path, ...]], list[Any]]":
+    """Reference and distorted picture of each row, and the rows."""
     from birqa.ratings import of_split, read_rated_pairs
 
     rated = of_split(read_rated_pairs(meta), split, meta)
-    return [Pair(pair.ref, pair.dist) for pair in rated], rated
+    return [(pair.ref, pair.dist) for pair in rated], rated
 
 
-def _choice_rows(meta: Path, split: str | None) -> "tuple[list[Pair], list[Any]]":
+def _picture_rows(meta: Path, split: str | None) -> "tuple[list[tuple[Path, ...]], list[Any]]":
+    from birqa.ratings import of_split, read_rated_pictures
+
+    rated = of_split(read_rated_pictures(meta), split, meta)
+    return [(picture.image,) for picture in rated], rated
+
+
+def _choice_rows(meta: Path, split: str | None) -> "tuple[list[tuple[Path, ...]], list[Any]]":
     """Two pairs a choice: left and right."""
-    from birqa.pairing import Pair
     from birqa.ratings import of_split, read_judgements
 
     chosen = of_split(read_judgements(meta), split, meta)
-    return [Pair(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
-
-
-def _score(
-    scorer: "FullReferenceMetric",
-    pairs: "list[Pair]",
-    peers: list[str],
-    workers: int | None,
-    cache: Path | None,
-    resize: Any,
-    background: tuple[float, float, float],
-) -> "tuple[dict[str, np.ndarray], dict[int, str], dict[str, str]]":
-    """One column a metric, ours first, what went wrong by the pair's number, and why peers are left out."""
-    import numpy as np
-
-    from birqa.batch import score_pairs
-    from birqa.evaluation.scoring import Failures, score_by_peers, told
-    from birqa.registry import full_name
-
-    names: list[str] = []
-    for spec in peers:
-        name = spec.removeprefix("-")
-        # The same scores may stand there twice, once turned round.
-        name = spec if name in names else str(full_name(name))
-        if name in (scorer.info.name, *names):
-            raise ValueError(f"--peer {spec} is measured already: leave it out, or give it another name.")
-        names.append(name)
-    table = np.empty((len(pairs), 0))
-    failures: Failures = {}
-    if peers:
-        with tempfile.TemporaryDirectory() as folder:
-            kept = cache or Path(folder) / "scores.jsonl"
-            table, failures = score_by_peers(
-                pairs, peers, kept, workers, resize=resize, background=background
-            )
-    ours = np.full(len(pairs), np.nan)
-    errors: dict[int, str] = {}
-    results = options.with_progress(score_pairs(scorer, pairs, resize, background), len(pairs))
-    for index, result in enumerate(results):
-        if result.score is None:
-            errors[index] = result.error or ""
-        else:
-            ours[index] = result.score
-    # A peer that fails everywhere would leave nothing to evaluate the others on.
-    scored = np.isfinite(ours)
-    idle = {place for place in range(len(names)) if scored.any() and np.isnan(table[scored, place]).all()}
-    first = next((index for index in range(len(pairs)) if scored[index]), 0)
-    left_out = {names[place]: failures[first][place] for place in sorted(idle)}
-    for index, of_pair in failures.items():
-        others = {place: why for place, why in of_pair.items() if place not in idle}
-        if others and index not in errors:
-            errors[index] = told(others)
-    columns = {scorer.info.name: ours}
-    columns |= {name: table[:, place] for place, name in enumerate(names) if place not in idle}
-    return columns, errors, left_out
+    return [(choice.ref, side) for choice in chosen for side in (choice.left, choice.right)], chosen
 
 
 def _report_ratings(
@@ -193,6 +196,7 @@ def _report_ratings(
     as_json: bool,
     splits: int,
     by_type: bool,
+    what: str,
 ) -> None:
     from birqa.evaluation.agreement import study_agreement
     from birqa.ratings import split_unit
@@ -206,20 +210,21 @@ def _report_ratings(
         {
             name: [getattr(rated[index], name) for index in kept]
             for name in ("type", "level")
-            if any(getattr(pair, name) for pair in rated)
+            if what == "pairs" and any(getattr(pair, name) for pair in rated)
         },
         resamples,
         splits=splits,
     )
     if not as_json:
-        print(f"{record['data']}: {len(kept)} pairs; {_brackets(refs)}")
+        unit = "picture" if what == "pictures" else "reference"
+        print(f"{record['data']}: {len(kept)} {what}; {_brackets(refs, unit)}")
         _print_study(study)
         if by_type:
             _print_groups(study)
         return
     record |= {
-        "pairs": len(kept),
-        "references": len(set(refs)),
+        what: len(kept),
+        **({"references": len(set(refs))} if what == "pairs" else {}),
         "agreements": [agreement.to_dict() for agreement in study.agreements],
         "differences": [gap.to_dict() for gap in study.differences],
     }
@@ -260,15 +265,15 @@ def _report_choices(
         print(f"{agreement.metric:<{width}}  2AFC {agreement.accuracy:.4f}{_ends(agreement.interval)}")
 
 
-def _brackets(refs: list[str]) -> str:
+def _brackets(refs: list[str], unit: str = "reference") -> str:
     """What the brackets are, or why there are none."""
     from birqa.evaluation.agreement import MANY_REFERENCES, MIN_REFERENCES, enough_references
 
     count = len(set(refs))
     if not enough_references(refs):
-        return f"too few references ({count}) for intervals, which need {MIN_REFERENCES}"
-    rough = "" if count >= MANY_REFERENCES else f", of {count} references only, and so too narrow"
-    return f"brackets are 95 % intervals by reference{rough}"
+        return f"too few {unit}s ({count}) for intervals, which need {MIN_REFERENCES}"
+    rough = "" if count >= MANY_REFERENCES else f", of {count} {unit}s only, and so too narrow"
+    return f"brackets are 95 % intervals by {unit}{rough}"
 
 
 def _ends(interval: "Interval | None") -> str:
@@ -280,10 +285,9 @@ def _print_study(study: "Study") -> None:
     width = max(len(agreement.metric) for agreement in study.agreements)
     gaps = [None, *study.differences]
     for agreement, gap in zip(study.agreements, gaps, strict=True):
-        line = (
-            f"{agreement.metric:<{width}}  SROCC {agreement.srocc:.4f}{_ends(agreement.intervals['srocc'])}  "
-            f"KROCC {agreement.krocc:.4f}  PLCC {agreement.plcc:.4f}, fitted {agreement.plcc_fitted:.4f}  "
-            f"RMSE {agreement.rmse:.4f}"
+        line = f"{agreement.metric:<{width}}" + "".join(
+            f"{label} {getattr(agreement, name):.4f}{_ends(agreement.intervals[name])}"
+            for label, name in FIGURES.items()
         )
         if agreement.srocc_splits:
             mean, spread = statistics.mean(agreement.srocc_splits), statistics.pstdev(agreement.srocc_splits)
@@ -312,7 +316,7 @@ def _print_groups(study: "Study") -> None:
                 print("  ".join([group.ljust(side), *(cell.rjust(width) for cell in cells)]))
 
 
-def _write_scores(path: Path, pairs: "list[Pair]", columns: "dict[str, np.ndarray]") -> None:
+def _write_scores(path: Path, files: "list[tuple[Path, ...]]", columns: "dict[str, np.ndarray]") -> None:
     import csv
 
     from birqa.files import relative_path, replacing
@@ -322,8 +326,8 @@ def _write_scores(path: Path, pairs: "list[Pair]", columns: "dict[str, np.ndarra
         part.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["ref", "dist", *columns])
-        for index, pair in enumerate(pairs):
+        writer.writerow([*(("image",) if len(files[0]) == 1 else ("ref", "dist")), *columns])
+        for index, row in enumerate(files):
             values = (column[index] for column in columns.values())
-            paths = (relative_path(picture, path.parent) for picture in (pair.ref, pair.dist))
+            paths = (relative_path(picture, path.parent) for picture in row)
             writer.writerow([*paths, *("" if value != value else f"{value:.8g}" for value in values)])
