@@ -26,7 +26,8 @@ CHUNK = 2000
 def missed(n: int, shift: float, alpha: float) -> tuple[float, float]:
     """Shares of the trials in which a shift by so many deviations leaves the interval, below and above."""
     ranks = find_ranks(n, 1.0, shift, alpha)
-    assert ranks.lower and ranks.upper, "so few draws bound nothing"
+    assert ranks.lower is not None, "so few draws bound nothing"
+    assert ranks.upper is not None, "so few draws bound nothing"
     rng = np.random.default_rng(0)
     below = above = 0
     for _ in range(TRIALS // CHUNK):
