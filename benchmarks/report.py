@@ -710,7 +710,8 @@ def range_coverage() -> list[str]:
         f"`low` and `high` of `birqa score --json`, calibrated to hold for {record['promised']:.0%} of "
         "ratings on KADID-10k's mean ratings and their spread, on the rating of each picture of "
         "re-synthesised TID2013, brought to that scale by a line through the distortions that both "
-        f"databases made alike. Nothing was calibrated there. {record['pairs']:,} pairs of {record['references']} references; 95 % by "
+        f"databases made alike. Nothing was calibrated there. {record['pairs']:,} pairs of "
+        f"{record['references']} references; 95 % by "
         f"bootstrap over references. `{record['command']}`.{_faithful()}",
         "",
         f"Inside: {record['inside']:.1%} ({low:.1%} .. {high:.1%}); below {record['too_low']:.1%}, above "
