@@ -12,9 +12,13 @@ from toys import flat, linear, pictures, smooth, wavy
 
 from birqa.attacks import ATTACKS, TrainedAttack, bidirectional, create_attack
 from birqa.attacks.apgd import APGD, _checkpoints
+from birqa.attacks.autoattack import AutoAttack
 from birqa.attacks.base import round_to_levels
+from birqa.attacks.cw import CW
 from birqa.attacks.facpa import FACPA
+from birqa.attacks.fgsm import FGSM
 from birqa.attacks.pgd import IFGSM, PGD
+from birqa.attacks.square import Square
 from birqa.attacks.uap import UAP
 from birqa.engines.torch import load_module
 from birqa.registry import find_model
@@ -210,6 +214,29 @@ def test_more_steps_and_restarts_never_hurt():
     assert (wavy(many, ref) >= wavy(one, ref)).all()
     short, long = (IFGSM(steps=s, step=0.02)(wavy, dist, ref, [0.05])[0] for s in (3, 12))
     assert (wavy(long, ref) >= wavy(short, ref)).all()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        PGD(steps=7, restarts=2),
+        CW(steps=9),
+        Square(queries=30),
+        FGSM(),
+        AutoAttack(apgd=APGD(steps=6), square=Square(queries=20)),
+    ],
+    ids=lambda attack: attack.name,
+)
+def test_calls_are_about_those_that_are_made(attack):
+    dist, ref = pictures(1)
+    made = []
+
+    def counted(dist, ref):
+        made.append(1)
+        return wavy(dist, ref)
+
+    attack(counted, dist, ref, [0.03])
+    assert abs(len(made) - attack.calls) <= 6
 
 
 def test_zhang_spares_the_looks():

@@ -370,6 +370,19 @@ def test_a_run_never_refuses_what_it_left_itself(cli, folder, tiny_model, monkey
     assert len(json.loads(record.read_text())["outcomes"]) == 3
 
 
+def test_a_folder_of_another_attack_is_refused_before_anything_is_trained(cli, folder, tiny_model):
+    pairs = folder / "pairs.csv"
+    pairs.write_text("ref,dist\nref/a.png,dist/a.webp\n")
+    out = folder / "attacked"
+    first = _attack(folder / "ref", folder / "dist", "-o", out, "--attack", "fgsm", metric=tiny_model)
+    assert cli(*first).code == 0
+    more = "--attack", "uap", "--train-pairs", pairs, "--train-steps", 2
+    answer = cli(*_attack(folder / "ref", folder / "dist", "-o", out, *more, metric=tiny_model))
+    assert answer.code == 2
+    assert "holds an attack with other settings" in answer.complaint
+    assert "training" not in answer.err
+
+
 def test_budgets_between_whole_levels_are_told(cli, folder, tiny_model):
     pair = (folder / "ref" / "a.png", folder / "dist" / "a.webp")
     for budget, least in (("1.9/255", 1), ("2.5/255", 2), ("2/255", None), ("0.0313725490196", None)):

@@ -24,6 +24,10 @@ class AutoAttack(SingleBudgetAttack):
     square: Square = field(default_factory=lambda: Square(queries=5000))
     stretches: tuple[float, ...] = (0.25, 0.5, 0.75, 1.5, 2.0, 4.0, 16.0)
 
+    @property
+    def calls(self) -> int:
+        return self.apgd.calls + self.square.calls + len(self.stretches)
+
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist
         for part in (self.apgd, self.square):

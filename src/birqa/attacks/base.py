@@ -137,6 +137,11 @@ class Attack(ABC):
         if not -SEEDS <= self.seed <= SEEDS - getattr(self, "restarts", 1):
             raise ValueError(f"{self.name}: seed={self.seed} should lie between -2^63 and 2^63.")
 
+    @property
+    def calls(self) -> int:
+        """About how often it asks for scores of a picture, by which the time left is told."""
+        return getattr(self, "restarts", 1) * (getattr(self, "queries", 0) or getattr(self, "steps", 1))
+
     def __call__(
         self,
         metric: Metric,

@@ -3,12 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from birqa.cli import options
 from birqa.files import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from birqa.attacks.base import Metric
 
 
 def command(
@@ -60,6 +67,7 @@ def command(
 
     require_torch()
     from collections.abc import Iterable
+    from dataclasses import replace
 
     import torch
 
@@ -106,17 +114,11 @@ def command(
         )
     directions = choose_directions(target, pairs, direction)
     trained_on: str | None = None
+    others: list[Pair] = []
     if isinstance(chosen, TrainedAttack):
         if train_pairs is None:
             raise typer.BadParameter(f"{attack} is trained on other pictures first: give --train-pairs CSV")
         others = read_pairs_csv(train_pairs)
-        for way in sorted(set(directions)):
-            print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
-            batches = (
-                (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
-                for crops in unrated_batches(others, train_steps, seed=seed)
-            )
-            chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
         trained_on = files_digest(others)
     settings = {
         **chosen.settings(),
@@ -130,13 +132,24 @@ def command(
         "train_steps": train_steps if train_pairs else None,
     }
     results: Iterable[tuple[Pair, Outcome | str]]
-    if one_picture:
-        results = [(pairs[0], attack_file(chosen, target, pairs[0], out, limit, directions[0]))]
-    else:
+    if not one_picture:
+        # Refuses a folder of another attack now, before hours of training; attacks as results are asked for.
         results = attack_folder(chosen, target, pairs, out, limit, directions, settings)
+    if isinstance(chosen, TrainedAttack):
+        for way in sorted(set(directions)):
+            print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
+            batches = (
+                (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
+                for crops in unrated_batches(others, train_steps, seed=seed)
+            )
+            chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
     if not as_json:
         print(f"# {json.dumps(settings)}")
-        print("before", "after", "PSNR", "SSIM", "picture", sep="\t")
+        print("before", "after", "PSNR", "SSIM", "picture", sep="\t", flush=True)
+    if one_picture:
+        with options.progress_bar("Attacking") as progress:
+            counted = replace(target, surrogate=_counted(target.surrogate, progress, chosen.calls))
+            results = [(pairs[0], attack_file(chosen, counted, pairs[0], out, limit, directions[0]))]
     outcomes, failed = [], bool(unmatched) and not allow_unmatched
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
@@ -158,6 +171,19 @@ def command(
         # Without what an earlier run did to other pictures.
         write_table(out / TABLE, outcomes)
     raise typer.Exit(2 if failed else 0)
+
+
+def _counted(metric: "Metric", progress: "Callable[[int, int], None]", calls: int) -> "Metric":
+    """The metric, which tells how many of about so many calls are made."""
+    made = 0
+
+    def score(dist: "Tensor", ref: "Tensor") -> "Tensor":
+        nonlocal made
+        made += 1
+        progress(min(made, calls), calls)
+        return metric(dist, ref)
+
+    return score
 
 
 def _settings(texts: list[str]) -> dict[str, Any]:
