@@ -571,7 +571,9 @@ def bound() -> list[str]:
         "| leg | steps | eps | eta | lambda | bound | largest error | steps with the error above |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for leg, curves in enumerate(sorted(RESULTS.glob("aat-curves-*.csv")), 1):
+    for leg, curves in enumerate(
+        sorted(RESULTS.glob("aat-curves-*.csv"), key=lambda file: (len(file.name), file.name)), 1
+    ):
         with curves.open() as file:
             rows = list(csv.DictReader(file))
         last = int(rows[-1]["step"])
