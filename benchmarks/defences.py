@@ -6,7 +6,8 @@
 
 Every defence starts from the same weights and takes the same number of steps on the same data; so does
 "none", which is the base. A kind is a recipe's name; AAT-3 is AAT with three anchors. What was finished is
-kept, and what was broken off goes on: run it again.
+kept, and what was broken off goes on: run it again. With pyiqa installed, `--metric pyiqa:lpips` and
+`--metric pyiqa:topiq_fr` put these through the same.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import csv
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from birqa.ratings import RatedPair, read_rated_pairs
 from birqa.robustness.card import make_card
 from birqa.robustness.protocol import load_protocol
 from birqa.robustness.subset import stratified
-from birqa.training.adapters import DeepFeatures
+from birqa.training.adapters import DeepFeatures, adapt_pyiqa
 from birqa.training.config import TrainingConfig, load_recipe
 from birqa.training.fit import Trainer, start_from
 
@@ -55,13 +57,12 @@ def run(
     pairs: list[RatedPair],
     folder: Path,
     start: dict[str, torch.Tensor] | None,
-    deep: bool,
+    model: torch.nn.Module | None,
 ) -> torch.nn.Module:
     torch.manual_seed(config.seed)
     train, held_out = (
         [pair for pair in pairs if (pair.split == "train") == wanted] for wanted in (True, False)
     )
-    model = DeepFeatures() if deep else None
     trainer = Trainer(config, train, held_out, folder, start=start, model=model)
     trainer.run(lambda entry: print(folder.name, json.dumps(entry), flush=True))
     return trainer.result().requires_grad_(False)
@@ -71,34 +72,41 @@ def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -
     name, folder = f"birqa.kadid-{kind.lower()}", args.runs / "birqa" / kind
     config, weights = start_from("birqa.kadid", recipe_of(kind, args.recipes, args.direction))
     # One that was trained already is only read, or refused where its recipe was another.
-    trained = run(config, pairs, folder, weights, deep=False)
+    trained = run(config, pairs, folder, weights, None)
     if not (folder / "model").exists():
         save_model(trained, folder / "model", name=name, version="1", card={"training": config.to_dict()})
     return load_subject(folder / "model")
 
 
-def deep_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
-    base = args.runs / "deep-features" / "start.safetensors"
+def other_subject(metric: str, kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
+    """First trained as deep-features.json says, which makes a metric of random weights, and scores of others."""
+
+    def module() -> torch.nn.Module:
+        torch.manual_seed(0)
+        package, _, name = metric.partition(":")
+        return adapt_pyiqa(name) if package == "pyiqa" else DeepFeatures()
+
+    base = args.runs / metric / "start.safetensors"
     base.parent.mkdir(parents=True, exist_ok=True)
     recipe = load_recipe(args.recipes / "deep-features.json")
-    trained = run(recipe, pairs, base.parent / "start", None, True)
+    trained = run(recipe, pairs, base.parent / "start", None, module())
     if not base.exists():
         with replacing(base) as part:
             save_file(trained.state_dict(), part)
-    folder = args.runs / "deep-features" / kind
+    folder = args.runs / metric / kind
     weights = folder / "weights.safetensors"
-    trained = run(recipe_of(kind, args.recipes, args.direction), pairs, folder, load_file(base), True)
+    trained = run(recipe_of(kind, args.recipes, args.direction), pairs, folder, load_file(base), module())
     if not weights.exists():
         with replacing(weights) as part:
             save_file(trained.state_dict(), part)
-    module = DeepFeatures()
-    module.load_state_dict(load_file(weights))
-    module.eval().requires_grad_(False)
+    hardened = module()
+    hardened.load_state_dict(load_file(weights))
+    hardened.eval().requires_grad_(False)
     fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-    return Subject(f"deep-features-{kind.lower()}", f"1 {fingerprint}", module, {"plain": module}, (0.0, 1.0))
+    return Subject(f"{metric}-{kind.lower()}", f"1 {fingerprint}", hardened, {"plain": hardened}, (0.0, 1.0))
 
 
-METRICS = {"birqa": (birqa_subject, (*TABLE, *CONTROLS)), "deep-features": (deep_subject, TABLE)}
+METRICS = ("birqa", "deep-features")
 
 
 def last_entry(folder: Path) -> dict[str, float]:
@@ -114,7 +122,7 @@ def main() -> None:
     )
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
-    parser.add_argument("--metric", choices=METRICS, action="append", help="default: all")
+    parser.add_argument("--metric", action="append", help=f"default: {', '.join(METRICS)}; or pyiqa:NAME")
     parser.add_argument(
         "--kind", action="append", help="name of a recipe; default: the table's, and controls"
     )
@@ -135,7 +143,8 @@ def main() -> None:
     args.cards.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     for metric in args.metric or METRICS:
-        load, kinds = METRICS[metric]
+        load = birqa_subject if metric == "birqa" else partial(other_subject, metric)
+        kinds = (*TABLE, *CONTROLS) if metric == "birqa" else TABLE
         base = load("none", args, pairs)
         for kind in args.kind or kinds:
             print(f"{metric} {kind} under attack", flush=True)

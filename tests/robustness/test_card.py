@@ -18,7 +18,7 @@ from birqa.attacks.subjects import Subject
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.robustness import card as cards_module
-from birqa.robustness.leaderboard import comparable, read_card, write_page
+from birqa.robustness.leaderboard import comparable, load_card, write_page
 from birqa.robustness.protocol import Protocol, load_protocol
 from birqa.robustness.purification import purified
 from birqa.robustness.subset import stratified
@@ -360,7 +360,7 @@ def test_the_leaderboard_puts_the_steadier_metric_first_and_keeps_groups_apart(r
             tmp_path / "kept.jsonl", _subject(_brightness),
         )  # fmt: skip
         (tmp_path / f"{len(cards)}.json").write_text(json.dumps(card))
-        cards.append(read_card(tmp_path / f"{len(cards)}.json"))
+        cards.append(load_card(tmp_path / f"{len(cards)}.json"))
     page = tmp_path / "robustness.md"
     written = write_page(cards, page)
     text = page.read_text()
@@ -429,10 +429,10 @@ def test_what_is_no_card_is_said(tmp_path):
     path = tmp_path / "c.json"
     path.write_text("{}")
     with pytest.raises(ValueError, match="no robustness card"):
-        read_card(path)
+        load_card(path)
     path.write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99, not 1"):
-        read_card(path)
+        load_card(path)
 
 
 def _without(card, *path):
@@ -449,7 +449,7 @@ def test_a_card_that_the_page_cannot_be_made_of_is_no_card(rated, protocol, tmp_
     card = make_card(_subject(_brightness), "greys", rated, protocol, tmp_path / "kept.jsonl")
     path = tmp_path / "c.json"
     path.write_text(json.dumps(card))
-    assert read_card(path) == json.loads(json.dumps(card))
+    assert load_card(path) == json.loads(json.dumps(card))
     certificate = {"format": 1, "kind": "birqa certificate: median smoothing", "claim": {"score": 0.5}}
     incomplete = [
         *(_without(card, part) for part in ("metric", "data", "threat_model", "protocol", "clean")),
@@ -468,4 +468,4 @@ def test_a_card_that_the_page_cannot_be_made_of_is_no_card(rated, protocol, tmp_
         with pytest.raises(
             ValueError, match=r"c.json is no robustness card: make one with birqa robustness\.$"
         ):
-            read_card(path)
+            load_card(path)

@@ -1,9 +1,11 @@
 """Other metrics under the training loop."""
 
+import types
+
 import torch
 from torch import nn
 
-from birqa.training.adapters import Adapted, DeepFeatures
+from birqa.training.adapters import Adapted, DeepFeatures, adapt_pyiqa
 from birqa.training.config import Defence, TrainingConfig
 from birqa.training.fit import Trainer
 
@@ -30,6 +32,33 @@ def test_an_adapted_metric_keeps_its_order():
     with torch.no_grad():
         adapted.log_slope.fill_(-3.0)
     assert adapted(dist, ref).argmax() == 1
+
+
+def test_a_metric_of_pyiqa_is_trained_with_its_own_weights(monkeypatch):
+    class Theirs(_Distance):
+        lower_better = True
+
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor(2.0), requires_grad=False)
+
+        def forward(self, dist, ref):
+            return self.gain * super().forward(dist, ref)
+
+    asked = []
+
+    def create(name, **settings):
+        asked.append((name, settings))
+        return Theirs()
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.import_module", lambda name: types.SimpleNamespace(create_metric=create))
+    dist, ref = _pictures()
+    adapted = adapt_pyiqa("lpips")
+    assert asked == [("lpips", {"as_loss": True, "loss_reduction": "none"})]
+    assert torch.allclose(adapted(dist, ref), torch.sigmoid(-2 * (dist - ref).abs().mean((1, 2, 3))))
+    adapted(dist, ref).sum().backward()
+    assert adapted.metric.gain.grad != 0
 
 
 def test_deep_features_give_one_for_equal_pictures_and_gradients_for_others():

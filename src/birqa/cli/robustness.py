@@ -115,13 +115,13 @@ def leaderboard(
 
     Cards that were not measured on the same pairs with the same attacks come in tables of their own.
     """
-    from birqa.robustness.leaderboard import read_card, write_page
+    from birqa.robustness.leaderboard import load_card, write_page
 
     files = [file for path in cards for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
         raise typer.BadParameter("there is no card: make one with birqa robustness")
     options.check_output(out, files)
-    for path in write_page([read_card(file) for file in files], out):
+    for path in write_page([load_card(file) for file in files], out):
         print(path)
 
 

@@ -13,7 +13,7 @@ from birqa.robustness.card import FORMAT
 Card = dict[str, Any]
 
 
-def read_card(path: Path) -> Card:
+def load_card(path: Path) -> Card:
     """Raises ValueError for a file that is no card, or one of another format."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from birqa.evaluation.peers import pyiqa_metric
+
 
 class Adapted(nn.Module):
     """Any differentiable metric, as the training loop takes it.
@@ -28,6 +30,13 @@ class Adapted(nn.Module):
         value = self.sign * self.metric(dist, ref).reshape(len(dist))
         score = torch.sigmoid(self.log_slope.exp() * value + self.offset)
         return score[:, None] if levels else score
+
+
+def adapt_pyiqa(name: str) -> Adapted:
+    """A full-reference metric of the pyiqa package with the weights that it comes with, such as lpips or
+    topiq_fr, to be trained further. Raises ImportError where pyiqa is missing."""
+    metric = pyiqa_metric(name, as_loss=True, loss_reduction="none")
+    return Adapted(metric.requires_grad_(True), larger_is_better=not metric.lower_better)
 
 
 class DeepFeatures(nn.Module):

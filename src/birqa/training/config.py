@@ -70,7 +70,8 @@ class TrainingConfig:
     steps: int = 4000
     batch: int = 32
     references_per_batch: int = 8
-    """A batch holds several versions of each of so many references (ours)."""
+    """A batch holds several versions of each of so many references (ours); those of AAT and AT-anchors are
+    drawn by their ratings instead."""
     crop: int = 192
     """Side of the square crops in pixels, a multiple of 8; 0 takes whole pictures, all of one size (ours)."""
     border: float = 0.0

@@ -153,7 +153,7 @@ class Trainer:
         share = range(self.fabric.global_rank, self.config.batch, self.fabric.world_size)
         with ThreadPoolExecutor(self.loaders) as loader:
             coming = deque(
-                loader.submit(self.sampler, self.step + ahead, share) for ahead in range(self.loaders)
+                loader.submit(self.sampler, self.step + number, share) for number in range(self.loaders)
             )
             started, losses = time.monotonic(), []
             first = self.step
@@ -185,6 +185,9 @@ class Trainer:
                     write_curves(self.out, self.log)
                     report(entry)
                 self.fabric.barrier()
+            # Batches drawn ahead that nobody needs.
+            for ahead in coming:
+                ahead.cancel()
 
     def result(self) -> nn.Module:
         """The averaged model of the best validation, or of the last step: see `TrainingConfig.keep`.
