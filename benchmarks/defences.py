@@ -79,7 +79,7 @@ def birqa_subject(kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -
 
 
 def other_subject(metric: str, kind: str, args: argparse.Namespace, pairs: list[RatedPair]) -> Subject:
-    """First trained as deep-features.json says, which makes a metric of random weights, and scores of others."""
+    """First trained as deep-features.json says: random weights become a metric, what others give scores."""
 
     def module() -> torch.nn.Module:
         torch.manual_seed(0)

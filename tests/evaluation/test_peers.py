@@ -194,7 +194,7 @@ def test_the_only_other_column_is_the_score_unless_it_is_a_rating(table):
     with pytest.raises(ValueError, match="no score for"):
         scores_of(path, Pair(Path("r.png"), Path("1.png")))
     for header in ("ref,dist,mos", "ref,dist,birqa.kadid,piq:vsi"):
-        with pytest.raises(ValueError, match="call the one that you mean score"):
+        with pytest.raises(ValueError, match="name the one that you mean after a #, of "):
             load_peer(f"csv:{table(header=header)}")
 
 

@@ -47,7 +47,7 @@ def command(
         list[str] | None,
         typer.Option(
             help="Another metric beside it: a birqa metric, piq:vsi, torchmetrics:ms-ssim, pyiqa:topiq_fr, "
-            "python:module:function, csv:scores.csv (ref,dist,score, or what --scores wrote of one metric), "
+            "python:module:function, csv:scores.csv (ref,dist,score; or #NAME of its column behind), "
             "command:tool {ref} {dist}; - in front where smaller is better. Without references: a birqa "
             "metric, pyiqa:brisque, python:module:function. Repeat for more."
         ),
@@ -86,13 +86,14 @@ def command(
     """
     from birqa.evaluation.agreement import draw_tests
     from birqa.evaluation.correlation import require_scipy
+    from birqa.evaluation.peers import table_of
     from birqa.ratings import split_unit, table_kind
 
     require_scipy()
     levels = options.parse_background(background)
     peers = peer or []
     specs = [spec.removeprefix("-") for spec in peers]
-    tables = [Path(spec.removeprefix("csv:")) for spec in specs if spec.startswith("csv:")]
+    tables = [table_of(spec.removeprefix("csv:"))[0] for spec in specs if spec.startswith("csv:")]
     options.check_output(scores_file, [meta, *tables])
     options.check_output(cache, [meta, scores_file, *tables])
     kind = table_kind(meta)

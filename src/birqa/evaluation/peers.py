@@ -8,7 +8,7 @@ A peer is named by a spec:
     torchmetrics:ms-ssim        psnr, psnr-luma, ssim or ms-ssim of torchmetrics (the last two on luma)
     python:package.module:name  a callable (dist, ref) -> float on arrays (H, W, 3), as the files hold them
     csv:scores.csv              scores computed elsewhere, with columns ref, dist, score, or those of
-                                `birqa eval --scores` without peers
+                                `birqa eval --scores` without peers; csv:scores.csv#piq:vsi names the column
     command:tool {ref} {dist}   a program that prints the score as its last word
 
 A "-" before one of the last three says that smaller is better; of the others that is known.
@@ -98,7 +98,7 @@ def fingerprint(spec: str) -> str:
         words = [shutil.which(word) or word for word in shlex.split(rest)]
         return " ".join([spec, *(str(file_state(Path(word))) for word in words if Path(word).is_file())])
     if kind == "csv":
-        return f"{spec} {hashlib.sha256(Path(rest).read_bytes()).hexdigest()}"
+        return f"{spec} {hashlib.sha256(table_of(rest)[0].read_bytes()).hexdigest()}"
     if kind == "python":
         return f"{spec} {source_digest(rest)}"
     return f"{spec} {getattr(importlib.import_module(kind), '__version__', '')}"
@@ -114,7 +114,13 @@ def check_names(spec: str, pairs: Sequence[Pair]) -> None:
     """Raises ValueError where a csv: peer leaves open which of its scores belongs to which of the pairs."""
     kind, _, rest = spec.removeprefix("-").partition(":")
     if kind == "csv":
-        _Table(Path(rest)).check(pairs)
+        _Table(*table_of(rest)).check(pairs)
+
+
+def table_of(rest: str) -> tuple[Path, str]:
+    """The file of scores that a csv: peer names, and which column of it; "" for the only one."""
+    file, _, column = rest.rpartition("#")
+    return (Path(file), column) if file and not Path(rest).exists() else (Path(rest), "")
 
 
 def _own(name: str, threads: int | None) -> tuple[Score, bool]:
@@ -314,16 +320,18 @@ class _Row:
 class _Table:
     """Scores by the paths of reference and picture, which start at the table's folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, column: str) -> None:
         self.path = path
         self.by_files: dict[tuple[str, str], _Row] = {}
         self.by_names: dict[tuple[str, str], list[_Row]] = {}
         header, rows = read_table(path)
         others = [name for name in header if name not in ("ref", "dist")]
-        column = "score" if "score" in others or len(others) != 1 or others == ["mos"] else others[0]
+        only = "score" if "score" in others or len(others) != 1 or others == ["mos"] else others[0]
+        column = column or only
         if not {"ref", "dist", column} <= set(header):
             raise ValueError(
-                f"{path}: the columns ref, dist and score are needed; call the one that you mean score."
+                f"{path}: the columns ref, dist and {column} are needed; name the one that you mean after a "
+                f"#, of {', '.join(others) or 'which there is none'}."
             )
         for line, cells in rows:
             # A pair that `birqa eval --scores` could not score.
@@ -384,7 +392,7 @@ def _ends(path: Path, end: Path) -> bool:
 
 
 def _csv(path: str) -> tuple[Score, bool]:
-    table = _Table(Path(path))
+    table = _Table(*table_of(path))
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
         row = table.find(pair)
