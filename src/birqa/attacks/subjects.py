@@ -147,18 +147,13 @@ def _pyiqa(name: str, device: str) -> tuple[Metric, bool]:
 
 
 def _without_gradients(spec: str) -> Metric:
-    """A peer that scores arrays; a metric that looks at files cannot score what an attack has made."""
-    from birqa.evaluation.peers import load_peer
-    from birqa.pairing import Pair
+    from birqa.evaluation.peers import score_of_arrays
 
-    if spec.removeprefix("-").startswith(("csv:", "command:")):
-        raise ValueError(f"{spec} scores files, not the pictures that an attack makes in between.")
-    peer = load_peer(spec)
-    nowhere = Pair(Path(), Path())
+    score_one = score_of_arrays(spec, "the pictures that an attack makes in between")
 
     @torch.no_grad()
     def score(dist: Tensor, ref: Tensor) -> Tensor:
         images = zip(*(x.permute(0, 2, 3, 1).cpu().numpy() for x in (dist, ref)), strict=True)
-        return torch.tensor([peer.score(one, other, nowhere) for one, other in images]).to(dist)
+        return torch.tensor([score_one(one, other) for one, other in images]).to(dist)
 
     return score

@@ -253,13 +253,10 @@ def _pyiqa(name: str, device: str) -> Score:
 
 
 def _peer(spec: str, ref: NDArray[np.generic]) -> Score:
-    from birqa.evaluation.peers import load_peer
-    from birqa.pairing import Pair
+    from birqa.evaluation.peers import score_of_arrays
 
-    if spec.removeprefix("-").startswith(("csv:", "command:")):
-        raise ValueError(f"{spec} scores files, not the noisy pictures that a certificate is made of.")
-    peer, nowhere = load_peer(spec), Pair(Path(), Path())
-    return _one_by_one(lambda dist: peer.score(dist, ref, nowhere))
+    score = score_of_arrays(spec, "the noisy pictures that a certificate is made of")
+    return _one_by_one(lambda dist: score(dist, ref))
 
 
 def _one_by_one(score: Callable[[NDArray[np.float32]], float]) -> Score:

@@ -83,6 +83,17 @@ def load_peer(spec: str, threads: int | None = None) -> Peer:
     return Peer(spec.removeprefix("-"), lambda dist, ref, pair: -score(dist, ref, pair))
 
 
+def score_of_arrays(spec: str, made: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    """(dist, ref) -> the score of a peer that looks at pictures, not at files; `made` is what it is asked of.
+
+    Raises what `load_peer` raises, and ValueError for one that scores files.
+    """
+    if spec.removeprefix("-").startswith(("csv:", "command:")):
+        raise ValueError(f"{spec} scores files, not {made}.")
+    peer, nowhere = load_peer(spec), Pair(Path(), Path())
+    return lambda dist, ref: peer.score(dist, ref, nowhere)
+
+
 def fingerprint(spec: str) -> str:
     """All that decides the scores of a peer beside the pictures, as far as it is known.
 
