@@ -1,7 +1,6 @@
 """What is certified: a score of noisy pictures, and what tells it from all others."""
 
 import importlib.metadata
-import importlib.util
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from birqa.certify.denoising import DENOISER, clamp, load_denoiser
 from birqa.certify.identity import Part, Picture, identify
 from birqa.certify.smoothed import BYTES_PER_PIXEL, Score
 from birqa.certify.smoothing import Interval
+from birqa.evaluation.functions import score_of_pictures
 from birqa.registry import full_name
 
 Denoise = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -131,7 +131,7 @@ def create_subject(
     if others:
         spec = str(spec)
         part, limits, suits = Part(spec, "", None), UNLIMITED, "none"
-        scored = _peer(spec, ref) if ref is not None else _function(spec, device or "cpu")
+        scored = _peer(spec, ref) if ref is not None else score_of_pictures(spec, device or "cpu")
     else:
         from birqa.metric import create_any
 
@@ -194,62 +194,6 @@ def _own(metric: Any, ref: NDArray[np.generic] | None) -> tuple[Score, str]:
     if ref is None:
         raise ValueError(f"{metric.info.name} compares with a reference: give one with --ref.")
     return _one_by_one(lambda dist: float(metric(dist, ref)[0])), "none"
-
-
-def _function(spec: str, device: str) -> Score:
-    kind, _, rest = spec.partition(":")
-    if kind == "pyiqa":
-        return _pyiqa(rest, device)
-    if kind != "python":
-        raise ValueError(
-            f"{spec!r} names no no-reference metric: use one of birqa's, or python:package.module:name of a "
-            "function of pictures (B, 3, H, W) in [0, 1]."
-        )
-    from birqa.evaluation.peers import load_callable
-
-    function = load_callable(rest)
-    tensors = False
-
-    def score(pictures: NDArray[np.float32]) -> NDArray[np.generic]:
-        nonlocal tensors
-        try:
-            given = _of_tensors(function, pictures) if tensors else function(pictures)
-        except ValueError as error:
-            # Many are written for torch alone, as training asks it.
-            misfit = isinstance(error.__cause__, TypeError | AttributeError)
-            if tensors or not misfit or importlib.util.find_spec("torch") is None:
-                raise
-            given = _of_tensors(function, pictures)
-            tensors = True
-        try:
-            return np.asarray(given, np.float64).reshape(-1)
-        except (TypeError, ValueError):
-            raise ValueError(f"{spec} gave {given!r:.60}, where one number a picture is needed.") from None
-
-    return score
-
-
-def _of_tensors(function: Callable[[Any], Any], pictures: NDArray[np.float32]) -> Any:
-    import torch
-
-    with torch.no_grad():
-        return function(torch.from_numpy(pictures))
-
-
-def _pyiqa(name: str, device: str) -> Score:
-    from birqa.evaluation.peers import pyiqa_metric
-
-    metric = pyiqa_metric(name, device=device)
-    if getattr(metric, "metric_mode", "NR") != "NR":
-        raise ValueError(f"pyiqa:{name} compares with a reference: give one with --ref.")
-    import torch
-
-    def score(pictures: NDArray[np.float32]) -> NDArray[np.generic]:
-        with torch.no_grad():
-            scores: NDArray[np.generic] = metric(torch.from_numpy(pictures).to(device)).cpu().numpy()
-        return scores.reshape(-1)
-
-    return score
 
 
 def _peer(spec: str, ref: NDArray[np.generic]) -> Score:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from birqa.batch import NOT_SCORED, score_pairs, score_pictures
+from birqa.evaluation.functions import score_of_pictures
 from birqa.evaluation.scoring import Failures, score_by_peers, told
 from birqa.images import ResizeMode, load_image, to_float
-from birqa.metric import FullReferenceMetric, NoReferenceMetric
+from birqa.metric import FullReferenceMetric, NoReferenceMetric, create_no_reference
 from birqa.pairing import Pair
 from birqa.registry import full_name
 
@@ -129,9 +130,6 @@ def _together(
 
 def _no_reference(spec: str) -> Callable[[np.ndarray], float]:
     """Of a picture (H, W, 3) in [0, 1]."""
-    from birqa.certify.subject import create_subject
-    from birqa.metric import create_no_reference
-
     plain = spec.removeprefix("-")
     sign = -1.0 if spec.startswith("-") else 1.0
     if ":" not in plain:
@@ -139,10 +137,10 @@ def _no_reference(spec: str) -> Callable[[np.ndarray], float]:
             raise ValueError(f"{spec}: which way {plain} counts is known, so leave the - out.")
         metric = create_no_reference(plain)
         return lambda picture: float(metric(picture)[0])
-    subject = create_subject(plain, denoiser="none")
+    scores = score_of_pictures(plain)
 
     def score(picture: np.ndarray) -> float:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)
-        return sign * float(subject.score(planes)[0])
+        return sign * float(scores(planes)[0])
 
     return score
