@@ -134,7 +134,7 @@ def test_a_broken_run_goes_on_and_leaves_nothing_behind(tables, peer, tmp_path):
 
 def test_kept_scores_are_used_again(tables, peer, tmp_path):
     from birqa.evaluation.peers import fingerprint
-    from birqa.evaluation.scoring import _key
+    from birqa.evaluation.scoring import _key, _states
 
     out = tmp_path / "train.csv"
     whole = label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text()
@@ -143,8 +143,8 @@ def test_kept_scores_are_used_again(tables, peer, tmp_path):
     ]
     # A table without scores cannot be what answers.
     (tmp_path / "scores.csv").write_text("ref,dist,score\n")
-    keys = [_key(pair, [fingerprint(peer), "none", "(0.5, 0.5, 0.5)"]) for pair in pairs]
-    kept = {key: [value] for key, value in zip(keys, [*SCORES, SCORES[0]], strict=False)}
+    keys = [_key([fingerprint(peer), "(0.5, 0.5, 0.5)", "none", *_states(pair)]) for pair in pairs]
+    kept = dict(zip(keys, [*SCORES, SCORES[0]], strict=False))
     (tmp_path / "train.csv.scores.jsonl").write_text("\n" + json.dumps(kept))
     assert label_by_committee(tables, out, peers=[peer], weight=0.3, workers=1).read_text() == whole
 

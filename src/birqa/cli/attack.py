@@ -143,13 +143,13 @@ def command(
                 for crops in unrated_batches(others, train_steps, seed=seed)
             )
             chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
-    if not as_json:
-        print(f"# {json.dumps(settings)}")
-        print("before", "after", "PSNR", "SSIM", "picture", sep="\t", flush=True)
     if one_picture:
         with options.progress_bar("Attacking") as progress:
             counted = replace(target, surrogate=_counted(target.surrogate, progress, chosen.calls))
             results = [(pairs[0], attack_file(chosen, counted, pairs[0], out, limit, directions[0]))]
+    if not as_json:
+        print(f"# {json.dumps(settings)}")
+        print("before", "after", "PSNR", "SSIM", "picture", sep="\t", flush=True)
     outcomes, failed = [], bool(unmatched) and not allow_unmatched
     for pair, outcome in options.with_progress(iter(results), len(pairs)):
         if isinstance(outcome, str):
