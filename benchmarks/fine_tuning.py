@@ -39,9 +39,8 @@ def main() -> None:
     tables = {}
     for name, types in (("own", OWN), ("other", OTHER)):
         tables[name] = args.runs / f"{name}.csv"
-        birqa(
-            "data", "index", "csv", args.meta, "--types", ",".join(types), "--redraw", "-o", tables[name]
-        )  # fmt: skip
+        chosen = "--types", ",".join(types), "--redraw"
+        birqa("data", "index", "csv", args.meta, *chosen, "-o", tables[name])
     run = args.runs / find_model("birqa").fingerprint
     tuning = ("--from", "birqa", "--mos-range", 0, 0.9, "--steps", 300)
     birqa("train", "--data", tables["own"], *tuning, "-o", run)

@@ -24,9 +24,6 @@ from birqa.files import replacing
 from birqa.pairing import Pair
 from birqa.ratings import read_rated_pairs
 
-IDENTITY_MOS = 0.918
-"""KADID-10k's people of an undistorted picture, by which training divides its labels."""
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -42,7 +39,9 @@ def main() -> None:
     scale = find_common_scale(args.ratings / "tid2013.csv", args.ratings / "kadid10k.csv")
     results = score_pairs(metric, (Pair(row.ref, row.dist) for row in rows))
     scores = np.array([result.score for result in results], np.float64)
-    ratings = np.clip([scale.to_kadid(row.mos) / IDENTITY_MOS for row in rows], 0, 1)
+    # KADID-10k's people of an undistorted picture, by which training divides its labels.
+    best = metric.model.card["training"]["identity_mos"]
+    ratings = np.clip([scale.to_kadid(row.mos) / best for row in rows], 0, 1)
     low, high = metric.interval(scores)
     inside = (low <= ratings) & (ratings <= high)
     types = np.array([int(row.type) for row in rows])

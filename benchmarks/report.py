@@ -16,7 +16,7 @@ from birqa.evaluation.faithfulness import PUBLISHED_SROCC
 from birqa.files import replacing
 from birqa.registry import find_model, list_models
 from birqa.robustness.leaderboard import at_headline, name_of, with_range
-from report_blind import RESULTS, load
+from report_blind import RESULTS, load, measured
 
 ROOT = Path(__file__).parent.parent
 DATA = {
@@ -147,7 +147,8 @@ def accuracy(name: str) -> list[str]:
 
 def _faithful(page: str = "") -> str:
     """How near the pictures are to TID2013's own, in a sentence."""
-    shares = [one["rank_agreement"] for one in load("faithfulness")["metrics"] if one["rank_agreement"]]
+    metrics = measured("faithfulness").get("metrics", [])
+    shares = [one["rank_agreement"] for one in metrics if one["rank_agreement"]]
     if not shares:
         # The authors' values for each picture were not at hand (docs/reproducing.md).
         return ""

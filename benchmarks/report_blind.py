@@ -67,38 +67,43 @@ def blind_splits() -> list[str]:
     return [*lines, ""]
 
 
+def measured(name: str) -> Any:
+    """What was measured; nothing where that has not been made yet."""
+    return load(name) if (RESULTS / f"{name}.json").exists() else {}
+
+
 def figures(name: str) -> list[str]:
     """What docs/results.md says of one model of this kind, for its card."""
     lines = []
-    for file in ("blind-splits", "blind-splits-kadid"):
-        found = load(file)
-        if found["metric"] == name:
+    for found in map(measured, ("blind-splits", "blind-splits-kadid")):
+        if found.get("metric") == name:
             values = [one["srocc"] for one in found["results"]["blind"]]
             lines.append(
                 "- LIVE In the Wild, ten 80/20 splits, trained anew on each: SROCC "
                 f"{statistics.median(values):.3f} in the median ({min(values):.3f} .. {max(values):.3f})"
             )
-    for one in load("blind-damage")["metrics"]:
-        if one["metric"] == name:
-            lines.append(
-                "- KADID-10k's damage, pairs of one photograph and type: "
-                f"{one['ordered_rightly']:.0%} ordered rightly"
-            )
-    for sigma, found in load("certificates")["sigma"].items():
-        for method in (method for method, names in SHIPPED.items() if name in names):
-            reached = found["accuracy"][method]
-            low, high = reached["intervals"]["srocc"]
-            lines.append(
-                f"- {' behind '.join(SHIPPED[method])}, smoothed under noise of {sigma}, on the test part of "
-                f"LIVE In the Wild: SROCC {reached['srocc']:.3f} ({low:.3f} .. {high:.3f})"
-            )
-    for row in load("certificate-cost")["rows"]:
-        if row["denoiser"] == name:
-            cost = load("certificate-cost")
-            lines.append(
-                f"- A certificate of {cost['size']} from {cost['samples']:,} draws on {cost['threads']} CPU "
-                f"threads: {row['seconds']:.0f} s"
-            )
+    lines += [
+        "- KADID-10k's damage, pairs of one photograph and type: "
+        f"{one['ordered_rightly']:.0%} ordered rightly"
+        for one in measured("blind-damage").get("metrics", [])
+        if one["metric"] == name
+    ]
+    for sigma, found in measured("certificates").get("sigma", {}).items():
+        for method, names in SHIPPED.items():
+            if name in names:
+                reached = found["accuracy"][method]
+                low, high = reached["intervals"]["srocc"]
+                lines.append(
+                    f"- {' behind '.join(names)}, smoothed under noise of {sigma}, on the test part of LIVE "
+                    f"In the Wild: SROCC {reached['srocc']:.3f} ({low:.3f} .. {high:.3f})"
+                )
+    cost = measured("certificate-cost")
+    lines += [
+        f"- A certificate of {cost['size']} from {cost['samples']:,} draws on {cost['threads']} CPU threads: "
+        f"{row['seconds']:.0f} s"
+        for row in cost.get("rows", [])
+        if row["denoiser"] == name
+    ]
     return lines
 
 

@@ -49,20 +49,17 @@ NO_GRADIENT = (
 def one_score_each(scores: Any, count: int) -> Tensor:
     """(count,), in float32 where they are not torch's. Raises ValueError where somebody's function of so many
     pictures gave anything else."""
-    given: Any = scores
-    if not isinstance(scores, Tensor):
-        try:
-            scores = torch.from_numpy(np.asarray(scores, np.float32))
-        except (TypeError, ValueError):
-            scores = None
-    if scores is None or scores.numel() != count:
-        what = type(given).__name__ if scores is None else tuple(scores.shape)
+    try:
+        found = scores if isinstance(scores, Tensor) else torch.from_numpy(np.asarray(scores, np.float32))
+    except (TypeError, ValueError):
+        found = None
+    if found is None or found.numel() != count:
+        given = type(scores).__name__ if found is None else tuple(found.shape)
         raise ValueError(
-            f"the metric gave {what} for {count} pictures: it should give a tensor of {count} scores, one a "
+            f"the metric gave {given} for {count} pictures: it should give a tensor of {count} scores, one a "
             "picture."
         )
-    found: Tensor = scores.reshape(count)
-    return found
+    return found.reshape(count)
 
 
 class Goal:

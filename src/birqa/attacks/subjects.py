@@ -140,9 +140,9 @@ def _piq(name: str, device: str) -> tuple[Metric, bool]:
 
 
 def _pyiqa(name: str, device: str) -> tuple[Metric, bool]:
-    from birqa.evaluation.peers import pyiqa_metric
+    from birqa.evaluation.peers import pyiqa_loss
 
-    metric = pyiqa_metric(name, as_loss=True, loss_reduction="none", device=device)
+    metric = pyiqa_loss(name, device=device)
     return metric, not metric.lower_better
 
 

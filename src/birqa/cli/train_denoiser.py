@@ -43,7 +43,7 @@ def command(
     require_torch()
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
-    from birqa.evaluation.peers import fingerprint, load_callable, pyiqa_metric, source_digest
+    from birqa.evaluation.peers import fingerprint, load_callable, pyiqa_loss, source_digest
     from birqa.export import check_model_folder, save_single
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
@@ -63,8 +63,8 @@ def command(
     if kind == "python":
         scored, label, content = Called(load_callable(name_of)), metric, source_digest(name_of)
     elif kind == "pyiqa":
-        theirs = pyiqa_metric(name_of, as_loss=True, loss_reduction="none", device=device)
-        scored, label, content = Called(theirs), metric, fingerprint(metric)
+        scored, label = Called(pyiqa_loss(name_of, device=device)), metric
+        content = fingerprint(metric)
     else:
         model = find_model(metric, "no-reference")
         scored, label, content = load_single(model), model.label, model.digest

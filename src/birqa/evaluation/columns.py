@@ -10,6 +10,7 @@ import numpy as np
 
 from birqa.batch import NOT_SCORED, score_pairs, score_pictures
 from birqa.evaluation.functions import score_of_pictures
+from birqa.evaluation.peers import refuse_minus
 from birqa.evaluation.scoring import Failures, score_by_peers, told
 from birqa.images import ResizeMode, load_image, to_float
 from birqa.metric import FullReferenceMetric, NoReferenceMetric, create_no_reference
@@ -88,9 +89,12 @@ def score_rated_pictures(
             errors[index] = result.error or ""
             continue
         ours[index] = result.score
+        if not asked:
+            continue
+        picture = to_float(load_image(pictures[index], background=background))
         for place, score in enumerate(asked):
             try:
-                table[index, place] = score(to_float(load_image(pictures[index], background=background)))
+                table[index, place] = score(picture)
             except NOT_SCORED as error:
                 failures.setdefault(index, {})[place] = str(error) or type(error).__name__
     return _together(scorer.info.name, ours, errors, names, table, failures)
@@ -133,8 +137,7 @@ def _no_reference(spec: str) -> Callable[[np.ndarray], float]:
     plain = spec.removeprefix("-")
     sign = -1.0 if spec.startswith("-") else 1.0
     if ":" not in plain:
-        if sign < 0:
-            raise ValueError(f"{spec}: which way {plain} counts is known, so leave the - out.")
+        refuse_minus(spec, plain)
         metric = create_no_reference(plain)
         return lambda picture: float(metric(picture)[0])
     scores = score_of_pictures(plain)

@@ -244,6 +244,11 @@ def pyiqa_metric(name: str, **settings: Any) -> Any:
     return importlib.import_module("pyiqa").create_metric(name, **settings)
 
 
+def pyiqa_loss(name: str, **settings: Any) -> Any:
+    """The same with gradients, one score a picture."""
+    return pyiqa_metric(name, as_loss=True, loss_reduction="none", **settings)
+
+
 def _pyiqa(name: str) -> tuple[Score, bool]:
     metric = pyiqa_metric(name)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from birqa.evaluation.peers import pyiqa_metric
+from birqa.evaluation.peers import pyiqa_loss
 
 
 class Adapted(nn.Module):
@@ -35,7 +35,7 @@ class Adapted(nn.Module):
 def adapt_pyiqa(name: str) -> Adapted:
     """A full-reference metric of the pyiqa package with the weights that it comes with, such as lpips or
     topiq_fr, to be trained further. Raises ImportError where pyiqa is missing."""
-    metric = pyiqa_metric(name, as_loss=True, loss_reduction="none")
+    metric = pyiqa_loss(name)
     return Adapted(metric.requires_grad_(True), larger_is_better=not metric.lower_better)
 
 
