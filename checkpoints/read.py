@@ -1,13 +1,19 @@
-"""SROCC of models, clean and attacked, on 150 pairs of held-out photographs that no robustness card uses.
+"""Readings of hardened models: SROCC, clean and attacked, on the middle 256x256 of 150 pairs of held-out
+photographs that no robustness card uses, and the share of fine JPEG steps at which the score falls.
 
-python checkpoints/read_attacked.py 256 birqa.kadid-aat checkpoints/birqa.kadid-aat-9-10
+    python checkpoints/read.py birqa.kadid-aat checkpoints/birqa.kadid-aat-9-10
 """
 
+import csv
+import io
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import nn
 
 from birqa.attacks.base import bidirectional
 from birqa.attacks.fgsm import FGSM
@@ -18,11 +24,33 @@ from birqa.images import load_image, to_float
 from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
 
-PAIRS, CHUNK = 150, 10
+PAIRS, CHUNK, SIDE = 150, 10, 256
+PHOTOGRAPHS = Path("../shared/data/refs384")
+QUALITIES = (97, 93, 89, 85, 81, 77, 73, 70)
+
+
+def falling(module: nn.Module) -> float:
+    """On twelve test photographs."""
+    with (PHOTOGRAPHS / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        files = [row["file"] for row in csv.DictReader(file) if row["split"] == "test"]
+    steps: list[bool] = []
+    for index in np.random.default_rng(3).choice(len(files), 12, replace=False):
+        photograph = Image.open(PHOTOGRAPHS / files[index]).convert("RGB")
+        scores = []
+        for quality in QUALITIES:
+            stored = io.BytesIO()
+            photograph.save(stored, "JPEG", quality=quality)
+            with torch.no_grad():
+                scores.append(float(module(planes(Image.open(stored)), planes(photograph))))
+        steps += [before > after for before, after in pairwise(scores)]
+    return float(np.mean(steps))
+
+
+def planes(picture: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(picture).transpose(2, 0, 1).copy())[None].float() / 255
 
 
 def main() -> None:
-    crop = int(sys.argv[1])
     card = {pair.ref.stem for pair in read_rated_pairs(Path("build/sets/kadid-test/meta.csv"))}
     pool = sorted(
         (
@@ -38,15 +66,15 @@ def main() -> None:
 
     def middle(path: Path) -> torch.Tensor:
         picture = to_float(load_image(path))
-        top, left = ((side - crop) // 2 for side in picture.shape[:2])
-        return torch.from_numpy(picture[top : top + crop, left : left + crop].transpose(2, 0, 1).copy())
+        top, left = ((side - SIDE) // 2 for side in picture.shape[:2])
+        return torch.from_numpy(picture[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1).copy())
 
     dist = torch.stack([middle(pair.dist) for pair in chosen])
     ref = torch.stack([middle(pair.ref) for pair in chosen])
     mos = torch.tensor([pair.mos for pair in chosen])
     sign = bidirectional(mos)
     attacks = {"FGSM 8": (FGSM(), 8), **{f"PGD {at}": (PGD(step=at / 255 / 4), at) for at in (2, 4, 8)}}
-    for name in sys.argv[2:]:
+    for name in sys.argv[1:]:
         module = load_module(find_model(name)).eval().requires_grad_(False)
         read = {"clean": []} | {label: [] for label in attacks}
         for part in torch.arange(PAIRS).split(CHUNK):
@@ -56,7 +84,9 @@ def main() -> None:
             with torch.no_grad():
                 for label, pictures in tried.items():
                     read[label] += module(pictures, ref[part]).tolist()
-        print(name, {label: round(spearman(np.array(all_), mos.numpy()), 3) for label, all_ in read.items()})
+        found = {label: spearman(np.array(scores), mos.numpy()) for label, scores in read.items()}
+        found["falling"] = falling(module)
+        print(name, {label: round(value, 3) for label, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":
