@@ -377,8 +377,9 @@ def train_arguments(rated, out, recipe):
     return ["-m", "birqa", "train", "--data", str(rated), "-o", str(out), "--recipe", str(recipe)]
 
 
-def test_two_processes_have_the_loss_of_one(tmp_path, rated, recipe):
-    choices = recipe(steps=3, checkpoint_every=1, batch=4)
+@pytest.mark.parametrize("order", [{}, {"order_weight": 20.0, "order_pairs": 2}], ids=["plain", "order"])
+def test_two_processes_have_the_loss_of_one(tmp_path, rated, recipe, order):
+    choices = recipe(steps=3, checkpoint_every=1, batch=4, **order)
     run_python(*train_arguments(rated, tmp_path / "one", choices))
     launcher = "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"
     run_python(*launcher, *train_arguments(rated, tmp_path / "two", choices))

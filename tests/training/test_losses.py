@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
-from birqa.training.losses import plcc, regression_loss
+from birqa.training.losses import ORDER_TEMPERATURE, plcc, regression_loss, step_order_loss
 
 PREDICTION, TARGET = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 0.0, 1.0])
 
@@ -62,3 +62,14 @@ def test_alpha_is_one_unless_given():
 def test_a_perfect_prediction_has_no_loss_and_an_inverted_one_pays_twice_alpha():
     assert regression_loss(TARGET, TARGET).item() == pytest.approx(0, abs=1e-6)
     assert regression_loss(1 - TARGET, TARGET).item() == pytest.approx(1 + 2, abs=1e-6)
+
+
+def test_steps_far_in_order_cost_nothing_and_steps_out_of_order_what_they_are_out_by():
+    scores = torch.tensor([0.9, 0.8, 0.3])
+    assert step_order_loss(scores + 0.2, scores).item() == pytest.approx(0, abs=1e-6)
+    assert step_order_loss(scores - 0.2, scores).item() == pytest.approx(0.2, abs=1e-6)
+    tied = step_order_loss(scores, scores).item()
+    assert tied == pytest.approx(ORDER_TEMPERATURE * np.log(2))
+    mixed = step_order_loss(torch.tensor([0.5, 0.5]), torch.tensor([0.9, 0.1])).item()
+    assert mixed == pytest.approx(0.4 / 2, abs=1e-6)
+    assert step_order_loss(scores[:0], scores[:0]).item() == 0

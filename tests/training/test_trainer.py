@@ -444,6 +444,35 @@ def test_the_levels_add_the_mean_of_their_own_losses(pairs, tmp_path):
     assert entries[0]["loss"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_order_of_a_codec_s_steps_is_asked_of_the_references(pairs, tmp_path, monkeypatch):
+    """Of a metric that knows it, and of one that has it backwards by as much."""
+    run = trainer(pairs, tmp_path, replace(CONFIG, order_weight=1.0, order_pairs=3))
+    batch = run.sampler(0)
+    seen = []
+
+    def psnr(dist, ref, levels):
+        assert torch.equal(ref, torch.tensor(np.concatenate([batch.ref[:3]] * 2)))
+        seen.append(-10 * ((dist - ref) ** 2).mean((1, 2, 3)).log10()[:, None])
+        return seen[-1]
+
+    for run.step in range(5):
+        monkeypatch.setattr(run, "forward", psnr)
+        known = float(run._order(batch))
+        monkeypatch.setattr(run, "forward", lambda *pictures, levels: -psnr(*pictures, levels))
+        backwards = float(run._order(batch))
+        better, worse = seen[-1].chunk(2)
+        assert known < 0.01
+        assert backwards == pytest.approx(float((better - worse).mean()) + known, rel=1e-5)
+    assert len({float(scores[0]) for scores in seen}) == 5
+
+
+def test_asking_for_order_changes_the_training(unbroken, pairs, tmp_path):
+    run = trainer(pairs, tmp_path, replace(CONFIG, order_weight=1.0))
+    run.run()
+    assert run.log[0]["loss"] > unbroken.log[0]["loss"]
+    assert not torch.equal(*(one.model.network.fusion[0].mix.weight for one in (run, unbroken)))
+
+
 def scores_and_ratings(model, pairs):
     """Of the held-out references, without the trainer's own loading."""
     scores, held_out = [], [pair for pair in pairs if pair.split == "validation"]
@@ -540,6 +569,9 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
         ({"border": 5}, "border=5 should be from 0 to 1"),
         ({"border": -1}, "border=-1 should be from 0 to 1"),
         ({"validation_pairs": -5}, "validation_pairs=-5 should be at least 0"),
+        ({"order_weight": -1}, "order_weight=-1 should be at least 0"),
+        ({"order_pairs": 0}, "order_pairs=0 should be at least 1"),
+        ({"order_weight": 1, "batch": 3}, "order_pairs=4 should be at most the batch of 3"),
         ({"batch": 1}, "batch=1 should be at least 2"),
         ({"gradient_clip": 0}, "gradient_clip=0 should be above 0"),
         ({"learning_rate": 0}, "learning_rate=0 should be above 0"),

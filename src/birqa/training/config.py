@@ -85,6 +85,11 @@ class TrainingConfig:
     """Weight of 1 - PLCC in loss (5); ours."""
     level_weight: float = 0.0
     """Weight of the mean of loss (5) over the levels' own scores, so that no level idles (ours)."""
+    order_weight: float = 0.0
+    """Weight of the order of a codec's steps: a reference stored at one quality must score better than stored
+    at a slightly lower one (ours; see `birqa.training.steps`). Attacked training loses it."""
+    order_pairs: int = 4
+    """Of so many references of a batch, its first, the order is asked."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""
@@ -111,8 +116,10 @@ class TrainingConfig:
             raise ValueError(f"crop={self.crop} should be a multiple of 8, or 0 for whole pictures.")
         # A single score correlates with nothing.
         require_at_least(2, self, "batch")
-        require_at_least(1, self, "references_per_batch", "validate_every")
-        require_at_least(0, self, "mse_weight", "alpha", "level_weight", "validation_pairs")
+        require_at_least(1, self, "references_per_batch", "validate_every", "order_pairs")
+        require_at_least(0, self, "mse_weight", "alpha", "level_weight", "order_weight", "validation_pairs")
+        if self.order_weight and self.order_pairs > self.batch:
+            raise ValueError(f"order_pairs={self.order_pairs} should be at most the batch of {self.batch}.")
         require_positive(self, "identity_mos")
         if not 0 <= self.border <= 1:
             raise ValueError(f"border={self.border} should be from 0 to 1.")

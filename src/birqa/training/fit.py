@@ -37,9 +37,10 @@ from birqa.training.checkpoint import digest, load_checkpoint, read_tensors, sav
 from birqa.training.config import TrainingConfig
 from birqa.training.defences import Posed, pose
 from birqa.training.descent import follow, learning_rate
-from birqa.training.losses import regression_loss
+from birqa.training.losses import regression_loss, step_order_loss
 from birqa.training.recipes import refuse_other_network
 from birqa.training.run_folder import write_curves, write_description
+from birqa.training.steps import codec_step
 
 # Reading a batch takes longer than a GPU needs for its step.
 LOADERS_OF_A_GPU = 8
@@ -76,6 +77,11 @@ class Trainer:
             raise ValueError(
                 f"a batch of {config.batch} cannot be shared evenly by {self.fabric.world_size} processes: "
                 "set batch in the recipe to a multiple."
+            )
+        if config.order_weight and config.order_pairs % self.fabric.world_size:
+            raise ValueError(
+                f"{config.order_pairs} pictures whose order is asked cannot be shared evenly by "
+                f"{self.fabric.world_size} processes: set order_pairs in the recipe to a multiple."
             )
         self.loaders = 1 if self.fabric.device.type == "cpu" else LOADERS_OF_A_GPU
         """So many batches are read ahead at once."""
@@ -234,6 +240,8 @@ class Trainer:
         posed = pose(self.config, self.model, batch, self.step, clean)
         outputs = self._whole(self.forward(posed.dist, posed.ref, levels=True).float())
         loss = self._loss(outputs, self._whole(posed.target), self._whole(posed.anchor.float()) > 0)
+        if self.config.order_weight:
+            loss = loss + self.config.order_weight * self._order(batch)
         if self.config.defence.kind == "AAT":
             self.widened.append(batch.widened / self.config.identity_mos)
         self.optimiser.zero_grad()
@@ -267,6 +275,21 @@ class Trainer:
         if defence.attacked_weight:
             loss = loss + defence.attacked_weight * self._regression(outputs, target, ~anchor)
         return loss
+
+    def _order(self, batch: Batch) -> Tensor:
+        """Of the order of a codec's steps, on references of the whole batch."""
+        asked = batch.places < self.config.order_pairs
+        rngs = [
+            np.random.default_rng([self.config.seed, self.step, place, 3])
+            for place in batch.places[asked].tolist()
+        ]
+        steps = [codec_step(ref, rng) for ref, rng in zip(batch.ref[asked], rngs, strict=True)]
+        dist = self._tensor(
+            np.stack([picture for pictures in zip(*steps, strict=True) for picture in pictures])
+        )
+        ref = self._tensor(np.concatenate([batch.ref[asked]] * 2))
+        better, worse = self.forward(dist, ref, levels=True)[:, 0].float().chunk(2)
+        return step_order_loss(self._whole(better), self._whole(worse))
 
     def _regression(self, outputs: Tensor, target: Tensor, asked: Tensor) -> Tensor:
         """Loss (5) of the pictures asked for, with that of their levels."""

@@ -1,7 +1,11 @@
-"""Loss (5) of the paper: MSE + alpha (1 - PLCC)."""
+"""Loss (5) of the paper, MSE + alpha (1 - PLCC), and the loss that the order of steps of codecs has."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
+
+ORDER_TEMPERATURE = 0.01
+"""Steps that differ by several of these are told apart well enough."""
 
 
 def plcc(prediction: Tensor, target: Tensor, eps: float = 1e-8) -> Tensor:
@@ -22,3 +26,13 @@ def regression_loss(
     """
     error = torch.mean((prediction - target) ** 2)
     return mse_weight * error + alpha * (1 - plcc(prediction, target))
+
+
+def step_order_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """How far scores (N,) of pictures fail to lie above those of versions that are known to be worse.
+
+    A smooth hinge on the differences, in units of the scores; 0 for no pictures.
+    """
+    if not len(better):
+        return better.sum()
+    return ORDER_TEMPERATURE * softplus((worse - better) / ORDER_TEMPERATURE).mean()
