@@ -11,6 +11,7 @@ import pytest
 from birqa.certify.denoising import DENOISER
 from birqa.certify.identity import Part, identify
 from birqa.certify.subject import CERTIFIED, FROZEN, UNLIMITED, create_subject
+from birqa.evaluation.functions import score_of_pictures
 from birqa.registry import find_model
 
 NOISY = np.random.default_rng(3).normal(0.5, 0.5, (4, 3, 8, 9)).astype(np.float32)
@@ -234,20 +235,30 @@ def test_a_metric_of_pyiqa_takes_the_place_of_ours(monkeypatch):
 
     class Mean(torch.nn.Module):
         metric_mode = "NR"
+        lower_better = False
 
         def forward(self, pictures):
             return pictures.mean((1, 2, 3))[:, None]
+
+    class Falls(Mean):
+        lower_better = True
 
     class Compares(Mean):
         metric_mode = "FR"
 
     package = types.SimpleNamespace(
-        create_metric=lambda name, device: {"mean": Mean, "compares": Compares}[name]()
+        create_metric=lambda name, device: {"mean": Mean, "falls": Falls, "compares": Compares}[name]()
     )
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setattr("importlib.import_module", lambda name: package)
     subject = create_subject("pyiqa:mean")
     np.testing.assert_allclose(subject.score(NOISY), NOISY.clip(0, 1).mean((1, 2, 3)), rtol=1e-5)
     assert (str(subject.metric), subject.denoiser, subject.limits) == ("pyiqa:mean", None, UNLIMITED)
+    # A certificate is of the scores that people know, an evaluation of those that rise with quality.
+    np.testing.assert_array_equal(create_subject("pyiqa:falls").score(NOISY), subject.score(NOISY))
+    pictures = NOISY.clip(0, 1)
+    for name, sign in (("mean", 1), ("falls", -1)):
+        turned = score_of_pictures(f"pyiqa:{name}", turned=True)(pictures)
+        np.testing.assert_allclose(turned, sign * pictures.mean((1, 2, 3)), rtol=1e-5)
     with pytest.raises(ValueError, match="compares with a reference: give one with --ref"):
         create_subject("pyiqa:compares")

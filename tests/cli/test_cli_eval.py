@@ -373,6 +373,7 @@ def test_a_metric_without_reference_is_measured_on_rated_pictures(cli, refuses, 
     assert out.read_text().splitlines()[0] == "image,blind.clive-kadid,python:my_own:dark"
     printed = cli("eval", meta, "--split", "train").out
     assert printed.startswith(f"{meta}: 7 pictures; brackets are 95 % intervals by picture")
+    refuses("which way pyiqa:brisque counts is known", "eval", meta, "--peer", "-pyiqa:brisque")
     refuses("birqa.kadid compares pictures", "eval", meta, "--metric", "birqa")
     refuses("rates pictures alone: leave --resize", "eval", meta, "--cache", tmp_path / "kept")
     refuses("is fitted to noisy pictures", "eval", meta, "--metric", "blind.clive-denoised")

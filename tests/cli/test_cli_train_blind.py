@@ -195,6 +195,12 @@ def test_a_denoiser_is_trained_for_anybodys_metric(cli, refuses, tables, write, 
     model = load_model(tmp_path / "run/model")
     assert model.card["training"]["metric"] == "python:my_scores:mean"
     assert model.card["last figures"]["target"] > 0
+    assert cli(*arguments, tmp_path / "turned", "--metric", "-python:my_scores:mean").code == 0
+    turned = load_model(tmp_path / "turned/model").card
+    assert turned["training"]["metric"] == "-python:my_scores:mean"
+    assert turned["last figures"]["order"] != pytest.approx(model.card["last figures"]["order"], rel=0.05)
+    message = "which way blind.clive counts is known, so leave the - out"
+    refuses(message, *arguments, tmp_path / "minus", "--metric", "-blind.clive")
     message = "should give a tensor of 4 scores, one a picture"
     refuses(message, *arguments, tmp_path / "other", "--metric", "python:my_scores:one")
     message = (

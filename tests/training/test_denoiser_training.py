@@ -13,7 +13,7 @@ from torch import nn
 from birqa.blind.config import DenoiserConfig
 from birqa.blind.denoiser import Denoiser
 from birqa.ratings import RatedPicture
-from birqa.training.denoiser import DenoiserTraining, order_loss, train_denoiser
+from birqa.training.denoiser import Called, DenoiserTraining, order_loss, train_denoiser
 from birqa.training.descent import Schedule
 
 NETWORK = DenoiserConfig(widths=(4, 6), sigma=(0.1, 0.2))
@@ -83,6 +83,14 @@ def test_the_gradient_of_the_order_lifts_the_better_picture():
 
 
 # Draws
+
+
+def test_a_metric_that_falls_with_quality_is_turned_round():
+    pictures = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    means = pictures.mean((1, 2, 3))
+    for larger_is_better, sign in ((True, 1), (False, -1)):
+        called = Called(lambda pictures: pictures.mean((1, 2, 3)), larger_is_better)
+        assert torch.equal(called(pictures), sign * means)
 
 
 def test_noisy_pictures_are_whole_levels_beyond_the_range_too(pictures, tmp_path):

@@ -19,7 +19,7 @@ def command(
         typer.Option(
             help="The no-reference metric that it is trained for, where the recipe asks it: name, name.tag "
             "or folder, python:module:function of torch pictures (B, 3, H, W) that gives differentiable "
-            "scores, or pyiqa:name; scores about 0..1, larger for better pictures."
+            "scores, with - in front where smaller is better, or pyiqa:name; scores about 0..1."
         ),
     ] = "blind.clive",
     recipe: options.PartsRecipe = None,
@@ -43,7 +43,7 @@ def command(
     require_torch()
     from birqa.blind.denoiser import Denoiser
     from birqa.engines.torch import load_single
-    from birqa.evaluation.peers import fingerprint, load_callable, pyiqa_loss, source_digest
+    from birqa.evaluation.peers import fingerprint, load_callable, pyiqa_loss, refuse_minus, source_digest
     from birqa.export import check_model_folder, save_single
     from birqa.ratings import check_leakage, read_rated_pictures
     from birqa.registry import find_model
@@ -58,13 +58,16 @@ def command(
     check_leakage(rated)
     pictures = [picture for picture in rated if picture.split != "test"]
     # Looked for even where nothing asks it: one that does not exist was meant otherwise.
-    kind, _, name_of = metric.partition(":")
+    kind, _, name_of = metric.removeprefix("-").partition(":")
+    refuse_minus(metric, kind)
     scored: Any
     if kind == "python":
-        scored, label, content = Called(load_callable(name_of)), metric, source_digest(name_of)
+        scored = Called(load_callable(name_of), larger_is_better=not metric.startswith("-"))
+        label, content = metric, source_digest(name_of)
     elif kind == "pyiqa":
-        scored, label = Called(pyiqa_loss(name_of, device=device)), metric
-        content = fingerprint(metric)
+        asked = pyiqa_loss(name_of, device=device)
+        scored = Called(asked, larger_is_better=not asked.lower_better)
+        label, content = metric, fingerprint(metric)
     else:
         model = find_model(metric, "no-reference")
         scored, label, content = load_single(model), model.label, model.digest

@@ -74,8 +74,8 @@ def score_rated_pictures(
     background: tuple[float, float, float] = (0.5, 0.5, 0.5),
 ) -> Columns:
     """As `score_rated_pairs`, without references. `peers`: no-reference metrics of birqa, pyiqa:brisque, or
-    python:package.module:function of pictures (B, 3, H, W) in 0..1 that gives scores (B,); - in front of the
-    last two where smaller is better."""
+    python:package.module:function of pictures (B, 3, H, W) in 0..1 that gives scores (B,), with - in
+    front where smaller is better."""
     names = _names(scorer.info.name, peers)
     asked = [_no_reference(spec) for spec in peers]
     ours = np.full(len(pictures), np.nan)
@@ -136,11 +136,12 @@ def _no_reference(spec: str) -> Callable[[np.ndarray], float]:
     """Of a picture (H, W, 3) in [0, 1]."""
     plain = spec.removeprefix("-")
     sign = -1.0 if spec.startswith("-") else 1.0
-    if ":" not in plain:
-        refuse_minus(spec, plain)
+    kind, colon, _ = plain.partition(":")
+    refuse_minus(spec, kind)
+    if not colon:
         metric = create_no_reference(plain)
         return lambda picture: float(metric(picture)[0])
-    scores = score_of_pictures(plain)
+    scores = score_of_pictures(plain, turned=True)
 
     def score(picture: np.ndarray) -> float:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)

@@ -17,14 +17,15 @@ Score = Callable[[NDArray[np.float32]], NDArray[np.generic]]
 """Pictures (B, 3, H, W) in [0, 1] -> scores (B,)."""
 
 
-def score_of_pictures(spec: str, device: str = "cpu") -> Score:
-    """The metric that `spec` names, its scores as it gives them.
+def score_of_pictures(spec: str, device: str = "cpu", *, turned: bool = False) -> Score:
+    """The metric that `spec` names, its scores as it gives them; `turned`, where it is known that smaller is
+    better, their negative.
 
     Raises ValueError for a spec that names none, ImportError where the package is missing.
     """
     kind, _, rest = spec.partition(":")
     if kind == "pyiqa":
-        return _pyiqa(rest, device)
+        return _pyiqa(rest, device, turned)
     if kind != "python":
         raise ValueError(
             f"{spec!r} names no no-reference metric: use one of birqa's, or python:package.module:name of a "
@@ -59,15 +60,17 @@ def _of_tensors(function: Callable[[Any], Any], pictures: NDArray[np.float32]) -
         return function(torch.from_numpy(pictures))
 
 
-def _pyiqa(name: str, device: str) -> Score:
+def _pyiqa(name: str, device: str, turned: bool) -> Score:
     metric = pyiqa_metric(name, device=device)
     if getattr(metric, "metric_mode", "NR") != "NR":
         raise ValueError(f"pyiqa:{name} compares with a reference: give one with --ref.")
     import torch
 
+    turn = np.negative if turned and metric.lower_better else np.asarray
+
     def score(pictures: NDArray[np.float32]) -> NDArray[np.generic]:
         with torch.no_grad():
-            scores: NDArray[np.generic] = metric(torch.from_numpy(pictures).to(device)).cpu().numpy()
-        return scores.reshape(-1)
+            scores: NDArray[np.float32] = metric(torch.from_numpy(pictures).to(device)).cpu().numpy()
+        return turn(scores.reshape(-1))
 
     return score

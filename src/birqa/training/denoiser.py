@@ -56,14 +56,15 @@ class DenoiserRecipe(Recipe):
 
 
 class Called(nn.Module):
-    """Somebody's function of pictures as a metric."""
+    """Somebody's function of pictures as a metric, turned round where smaller is better."""
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor], larger_is_better: bool = True) -> None:
         super().__init__()
         self.function = function
+        self.sign = 1.0 if larger_is_better else -1.0
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return one_score_each(self.function(pictures), len(pictures))
+        return self.sign * one_score_each(self.function(pictures), len(pictures))
 
 
 @dataclass(frozen=True)
