@@ -156,6 +156,7 @@ CARDS := benchmarks/results/robustness
 # What their pages call the pictures.
 CALLED_kadid-test := KADID-10k distortions on held-out photographs
 CALLED_tid2013 := TID2013 made again
+ABOUT_tid2013 = $(shell $(DEV)/bin/python benchmarks/report.py --faithful)
 # The strong attacks on the first set, those of a minute on the second.
 PROTOCOL = recipes/robustness$(if $(filter tid2013,$*),-quick).json
 
@@ -163,11 +164,13 @@ PROTOCOL = recipes/robustness$(if $(filter tid2013,$*),-quick).json
 $(CARDS)/%-birqa.kadid.json: $(SETS)/%/meta.csv $(SETS)/kadid-train/meta.csv $(WEIGHTS) $(wildcard recipes/robustness*.json) | $(DEV)/ready
 	mkdir -p $(CARDS) runs
 	$(DEV)/bin/birqa robustness birqa.kadid --data $< --protocol $(PROTOCOL) \
-		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --cache runs/robustness-$*.jsonl -o $@
+		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --about "$(ABOUT_$*)" \
+		--cache runs/robustness-$*.jsonl -o $@
 
 $(CARDS)/%-birqa.kadid-aat.json: $(CARDS)/%-birqa.kadid.json
 	$(DEV)/bin/birqa robustness birqa.kadid-aat --base birqa.kadid --data $(SETS)/$*/meta.csv --protocol $(PROTOCOL) \
-		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --cache runs/robustness-$*.jsonl -o $@
+		--train-pairs $(SETS)/kadid-train/meta.csv --name "$(CALLED_$*)" --about "$(ABOUT_$*)" \
+		--cache runs/robustness-$*.jsonl -o $@
 
 robustness: $(foreach set,kadid-test tid2013,$(CARDS)/$(set)-birqa.kadid-aat.json)
 	$(DEV)/bin/birqa leaderboard $(CARDS) -o docs/robustness.md
@@ -239,13 +242,13 @@ remake-birqa.kadid-tid: $(DEV)/ready $(SETS)/train-tid.csv $(SETS)/kadid-test/me
 
 # Hardened: recipes/harden.sh tells its legs.
 remake-birqa.kadid-aat: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.csv
-	recipes/harden.sh $(DEV)/bin/python $(SETS)/train.csv birqa.kadid 5
+	recipes/harden.sh $(DEV)/bin/python $(SETS)/train.csv birqa.kadid 6
 	$(call CALIBRATE,birqa.kadid-aat)
 	$(call SHIP,birqa.kadid-aat,birqa.kadid-aat)
-	for leg in 1 2 3 4 5 6 7 8; do \
+	for leg in 1 2 3 4 5 6 7 8 9 10 11 12; do \
 		cp runs/birqa.kadid-aat-$$leg/curves.csv benchmarks/results/aat-curves-$$leg.csv || exit; \
 	done
-	cp runs/birqa.kadid-aat-7/bound.png docs/aat-bound.png
+	cp runs/birqa.kadid-aat-12/bound.png docs/aat-bound.png
 
 remake-audit: $(DEV)/ready $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv
 	$(AUDIT) src/birqa/weights/audit.json

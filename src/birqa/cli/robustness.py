@@ -29,6 +29,10 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="What the card calls the data; default: their folder's name.")
     ] = None,
+    about: Annotated[
+        str,
+        typer.Option(help="What readers of the figures should know of the data: a sentence for the page."),
+    ] = "",
     protocol: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +102,7 @@ def command(
             gradient,
             read_pairs_csv(train_pairs) if train_pairs else [],
             progress,
+            about=about,
         )
     with replacing(out) as part:
         part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -79,10 +79,12 @@ def make_card(
     train_pairs: Sequence[Pair] = (),
     progress: Progress | None = None,
     resamples: int = RESAMPLES,
+    about: str = "",
 ) -> dict[str, Any]:
     """Attack `subject`, and `base` beside it for the IR-Score, on `pairs` of the set called `data`.
 
-    Gives the card as JSON would hold it. `form` chooses what attackers differentiate (see
+    Gives the card as JSON would hold it. `about` is what readers of its figures should know of the data, for
+    the page. `form` chooses what attackers differentiate (see
     `Subject.surrogate`). `train_pairs` are for attacks that are trained. Raises ValueError where an attack
     cannot be made on the metric, and where the ratings give no ranks.
     """
@@ -131,6 +133,7 @@ def make_card(
                 json.dumps([[pair.ref.name, pair.dist.name, pair.mos] for pair in pairs]).encode()
                 + "".join(measured[0].contents).encode()
             ).hexdigest()[:12],
+            **({"about": about} if about else {}),
         },
         "threat_model": {
             "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",

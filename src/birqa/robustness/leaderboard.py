@@ -108,6 +108,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         f"{first['threat_model']['knowledge']}.{yardstick} Best worst case first. SROCC under "
         f"bidirectional attack, budget {headline:g}/255.",
         "",
+        *([data["about"], ""] if "about" in data else []),
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
             [name_of(card), with_range(card["clean"], "srocc")]
             + [with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]

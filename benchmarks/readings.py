@@ -1,7 +1,10 @@
-"""Readings of hardened models: SROCC, clean and attacked, on the middle 256x256 of 150 pairs of held-out
-photographs that no robustness card uses, and the share of fine JPEG steps at which the score falls.
+"""Readings of hardened weights, by which legs of their training are chosen, on photographs that no card uses.
 
-    python checkpoints/read.py birqa.kadid-aat checkpoints/birqa.kadid-aat-9-10
+SROCC on the middle 256x256 of 150 rated pairs, clean and under FGSM and PGD (10 steps); and falling, the
+share of the fine steps of a codec at which the score falls, on 12 photographs that benchmarks/outside.py
+leaves alone.
+
+    python benchmarks/readings.py birqa.kadid-aat runs/birqa.kadid-aat-11/model
 """
 
 import csv
@@ -26,20 +29,25 @@ from birqa.registry import find_model
 
 PAIRS, CHUNK, SIDE = 150, 10, 256
 PHOTOGRAPHS = Path("../shared/data/refs384")
-QUALITIES = (97, 93, 89, 85, 81, 77, 73, 70)
+OUTSIDE = 12
+"""So many of the test photographs benchmarks/outside.py takes, the first by name."""
+QUALITIES = {
+    "JPEG": (97, 93, 89, 85, 81, 77, 73, 70),
+    "WEBP": (97, 93, 89, 85, 81, 77, 73, 70),
+    "AVIF": (90, 85, 80, 75, 70, 65, 60, 50),
+}
 
 
-def falling(module: nn.Module) -> float:
-    """On twelve test photographs."""
+def falling(module: nn.Module, codec: str) -> float:
     with (PHOTOGRAPHS / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        files = [row["file"] for row in csv.DictReader(file) if row["split"] == "test"]
+        names = sorted(row["file"] for row in csv.DictReader(file) if row["split"] == "test")[OUTSIDE:]
     steps: list[bool] = []
-    for index in np.random.default_rng(3).choice(len(files), 12, replace=False):
-        photograph = Image.open(PHOTOGRAPHS / files[index]).convert("RGB")
+    for index in np.random.default_rng(3).choice(len(names), 12, replace=False):
+        photograph = Image.open(PHOTOGRAPHS / names[index]).convert("RGB")
         scores = []
-        for quality in QUALITIES:
+        for quality in QUALITIES[codec]:
             stored = io.BytesIO()
-            photograph.save(stored, "JPEG", quality=quality)
+            photograph.save(stored, codec, quality=quality)
             with torch.no_grad():
                 scores.append(float(module(planes(Image.open(stored)), planes(photograph))))
         steps += [before > after for before, after in pairwise(scores)]
@@ -47,7 +55,7 @@ def falling(module: nn.Module) -> float:
 
 
 def planes(picture: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(picture).transpose(2, 0, 1).copy())[None].float() / 255
+    return torch.from_numpy(np.array(picture.convert("RGB")).transpose(2, 0, 1).copy())[None].float() / 255
 
 
 def main() -> None:
@@ -85,7 +93,7 @@ def main() -> None:
                 for label, pictures in tried.items():
                     read[label] += module(pictures, ref[part]).tolist()
         found = {label: spearman(np.array(scores), mos.numpy()) for label, scores in read.items()}
-        found["falling"] = falling(module)
+        found |= {f"falling {codec}": falling(module, codec) for codec in QUALITIES}
         print(name, {label: round(value, 3) for label, value in found.items()}, flush=True)
 
 
