@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_jxl  # noqa: F401 - teaches Pillow to write JPEG XL
 from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import spearmanr
 
@@ -53,6 +54,7 @@ PHOTOGRAPHS: dict[str, list[Step]] = {
     "JPEG, quality 97 to 70": [codec("JPEG", quality) for quality in FINE],
     "WebP, quality 97 to 70": [codec("WEBP", quality) for quality in FINE],
     "AVIF, quality 90 to 50": [codec("AVIF", quality) for quality in (90, 85, 80, 75, 70, 65, 60, 50)],
+    "JPEG XL, quality 97 to 70": [codec("JXL", quality) for quality in FINE],
     "JPEG 2000, ratio 4 to 20": [
         partial(compression.jpeg2000, ratio=ratio) for ratio in (4, 5, 6, 8, 10, 12, 16, 20)
     ],

@@ -8,6 +8,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pillow_jxl  # noqa: F401 - teaches Pillow to write JPEG XL
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -57,10 +58,10 @@ def tiff(width, height, data, *, bits, photometric=1, sample_format=1, order="<"
 # Modes and formats
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "PPM", "WEBP", "JPEG2000", "TGA"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "PPM", "WEBP", "JPEG2000", "TGA", "JXL"])
 def test_lossless_formats_are_exact(tmp_path, kind):
     path = tmp_path / "picture"
-    Image.fromarray(RGB).save(path, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    Image.fromarray(RGB).save(path, kind, **({"lossless": True} if kind in ("WEBP", "JXL") else {}))
     pixels = load_image(path)
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
@@ -68,7 +69,48 @@ def test_lossless_formats_are_exact(tmp_path, kind):
     np.testing.assert_array_equal(pixels, RGB)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF"])
+def test_jpeg_xl_keeps_alpha_and_deep_grey():
+    alpha = np.dstack([RGB, np.where(RGB[..., 0] > 127, 255, 0).astype(np.uint8)])
+    kept = load_image(encode(Image.fromarray(alpha), "JXL", lossless=True), background=(1, 1, 1))
+    np.testing.assert_array_equal(kept, np.where(alpha[..., 3:] == 255, RGB, 255))
+    grey = load_image(encode(Image.fromarray(GREY16), "JXL", lossless=True))
+    assert grey.dtype == np.float32
+    # Written as light, not as sRGB, which its profile says.
+    light = GREY16[..., None] / 65535
+    expected = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(grey, np.repeat(expected, 3, 2), atol=1e-3)
+
+
+def test_only_jpeg_xl_that_was_a_jpeg_is_turned_as_its_exif_says(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    lossless = encode(Image.fromarray(RGB), "JXL", lossless=True, exif=turned.tobytes())
+    np.testing.assert_array_equal(load_image(lossless), RGB)
+    Image.fromarray(RGB).save(tmp_path / "photo.jpg", exif=turned, quality=90)
+    with Image.open(tmp_path / "photo.jpg") as photo:
+        photo.save(tmp_path / "photo.jxl", "JXL", lossless_jpeg=True)
+    stored = load_image(tmp_path / "photo.jxl")
+    assert stored.shape == (RGB.shape[1], RGB.shape[0], 3)
+    np.testing.assert_array_equal(stored, load_image(tmp_path / "photo.jpg"))
+
+
+@pytest.mark.parametrize("container", [True, False])
+def test_jpeg_xl_without_its_reader_is_told_how_to_get_it(monkeypatch, container):
+    data = encode(Image.fromarray(RGB), "JXL", use_container=container)
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(ImageError, match=r'is a JPEG XL picture, .*: pip install "birqa\[jxl\]"$'):
+        load_image(data)
+
+
+def test_a_stream_that_cannot_go_back_is_read():
+    class Pipe:
+        def __init__(self, data):
+            self.read = io.BytesIO(data).read
+
+    np.testing.assert_array_equal(load_image(Pipe(encode(Image.fromarray(RGB)))), RGB)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF", "JXL"])
 def test_lossy_formats_are_close(tmp_path, kind):
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow lacks AVIF")
@@ -661,6 +703,8 @@ def test_real_permissions(tmp_path):
         ("BMP", {}),
         ("GIF", {}),
         ("AVIF", {}),
+        ("JXL", {}),
+        ("JXL", {"lossless": True, "use_container": True}),
     ],
 )
 def test_truncated_files_never_give_wrong_pixels(tmp_path, kind, options):
@@ -775,6 +819,8 @@ MAGIC += [
     b"BM",
     b"RIFF\x40\0\0\0WEBPVP8 ",
     b"\0\0\0 ftypavif",
+    b"\xff\x0a",
+    b"\0\0\0\x0cJXL \r\n\x87\n",
     b"P5\n",
     b"P6\n",
     b"qoif",
@@ -790,6 +836,8 @@ def test_random_bytes_load_or_raise_image_error(magic, data):
 
 
 SAMPLES = [
+    encode(Image.fromarray(RGB), "JXL"),
+    encode(Image.fromarray(RGB), "JXL", use_container=True),
     encode(Image.fromarray(RGB), icc_profile=SRGB[:300]),
     encode(Image.fromarray(GREY16)),
     encode(Image.fromarray(GREY16), "TIFF", compression="tiff_lzw"),

@@ -24,6 +24,8 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryvie
 ResizeMode = Literal["none", "dist-to-ref", "ref-to-dist"]
 
 _ORIENTATION_TAG = 0x0112
+_JPEG_XL = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
+"""What its files begin with, bare and in a container."""
 _TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, _TIFF_PLANES, _TIFF_SAMPLE_FORMAT = 258, 259, 262, 284, 339
 
 
@@ -47,16 +49,18 @@ def load_image(
 
     ``source`` is a path, the bytes of an encoded picture, a binary file object (read from its start) or a
     Pillow image (never changed, beyond Pillow loading it). Every format and mode that Pillow decodes is
-    accepted, except vector formats.
+    accepted, except vector formats; JPEG XL where its reader is installed (``pip install "birqa[jxl]"``),
+    which decodes a picture before its size can be checked.
 
     Returns uint8 in 0..255 for 8-bit sources, and float32 in [0, 1] for deeper grey ones: 10..16-bit and
     32-bit integers are divided by the largest value of the file's sample type, float samples must lie in
     [0, 1] already. A Pillow image of mode "I" that carries no TIFF header is taken as 16-bit.
 
     **Deep colour is read at 8 bits.** Pillow keeps 16 bits for grey only: a 16-bit RGB(A) PNG or TIFF, a
-    16-bit grey+alpha PNG, a PPM of more than 8 bits, and a 10- or 12-bit AVIF arrive cut to 8 bits, so they
-    give uint8. For PNG, TIFF and PPM a warning says so; for other formats Pillow leaves no trace of it. To
-    compare such pictures at full depth, decode them with another library and pass the arrays.
+    16-bit grey+alpha PNG, a PPM of more than 8 bits, a 10- or 12-bit AVIF and deep colour in JPEG XL arrive
+    cut to 8 bits, so they give uint8. For PNG, TIFF and PPM a warning says so; for other formats Pillow
+    leaves no trace of it. To compare such pictures at full depth, decode them with another library and pass
+    the arrays.
 
     An embedded ICC profile is converted to sRGB (perceptual intent); one that differs from sRGB by no more
     than one level is taken as sRGB, and one that cannot be used is ignored with a warning. CMYK without a
@@ -94,13 +98,13 @@ def load_image(
         _check_path(name)
         # Pillow maps a TIFF that it opens by name into memory, with the sides of what its orientation makes
         # of it, and so tears it.
-        with _decoding(name), open(name, "rb") as opened, Image.open(opened) as image:
+        with _decoding(name), open(name, "rb") as opened, _open(opened, name) as image:
             return _to_array(image, name, background, max_pixels)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "the given image data"))
     else:
         raise TypeError(f"a path, bytes, binary file or Pillow image is needed, not {type(source).__name__}")
-    with _decoding(name), Image.open(file) as image:
+    with _decoding(name), _open(file, name) as image:
         return _to_array(image, name, background, max_pixels)
 
 
@@ -218,6 +222,31 @@ def _check_path(name: str) -> None:
         raise ImageError(f"{name} is a folder: name a picture file in it")
     if stat.S_ISREG(status.st_mode) and not status.st_size:
         raise ImageError(f"{name} is empty (0 bytes): copy or export it again")
+
+
+def _open(file: Any, name: str) -> Image.Image:
+    """As Pillow opens it, JPEG XL with the reader that others have made for Pillow."""
+    from PIL import Image
+
+    try:
+        file.seek(0)
+    except (AttributeError, io.UnsupportedOperation):
+        file = io.BytesIO(file.read())
+    is_jpeg_xl = file.read(len(_JPEG_XL[1])).startswith(_JPEG_XL)
+    file.seek(0)
+    if not is_jpeg_xl:
+        return Image.open(file)
+    try:
+        import pillow_jxl  # noqa: F401
+    except ImportError:
+        raise ImageError(
+            f'{name} is a JPEG XL picture, which Pillow alone cannot read: pip install "birqa[jxl]"'
+        ) from None
+    try:
+        return Image.open(file)
+    except RuntimeError:
+        # The reader's own words are about how it was built.
+        raise OSError("no JPEG XL decoder takes it") from None
 
 
 def _unreadable(name: str) -> ImageError:
@@ -425,6 +454,9 @@ def _composite(pixels: np.ndarray, alpha: np.ndarray, background: Sequence[float
 
 
 def _orientation(image: Image.Image, name: str) -> int:
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        # The decoder has turned it; only what was a JPEG comes as that had it.
+        return 1
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:

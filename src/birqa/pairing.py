@@ -15,7 +15,7 @@ from birqa.files import visible_files
 IMAGE_SUFFIXES = frozenset(
     {
         *(".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm"),
-        *(".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
+        *(".jxl", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
     }
 )
 """Lower-case suffixes of the files that are taken from a folder; a file named outright may have any."""
