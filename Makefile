@@ -245,10 +245,10 @@ remake-birqa.kadid-aat: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.c
 	recipes/harden.sh $(DEV)/bin/python $(SETS)/train.csv birqa.kadid 6
 	$(call CALIBRATE,birqa.kadid-aat)
 	$(call SHIP,birqa.kadid-aat,birqa.kadid-aat)
-	for leg in 1 2 3 4 5 6 7 8 9 10 11 12; do \
+	for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do \
 		cp runs/birqa.kadid-aat-$$leg/curves.csv benchmarks/results/aat-curves-$$leg.csv || exit; \
 	done
-	cp runs/birqa.kadid-aat-12/bound.png docs/aat-bound.png
+	cp runs/birqa.kadid-aat-10/bound.png docs/aat-bound.png
 
 remake-audit: $(DEV)/ready $(SETS)/kadid-train/meta.csv $(SETS)/kadid-test/meta.csv
 	$(AUDIT) src/birqa/weights/audit.json

@@ -2,7 +2,7 @@
 
 SROCC on the middle 256x256 of 150 rated pairs, clean and under FGSM and PGD (10 steps); and falling, the
 share of the fine steps of a codec at which the score falls, on 12 photographs that benchmarks/outside.py
-leaves alone.
+leaves alone too.
 
     python benchmarks/readings.py birqa.kadid-aat runs/birqa.kadid-aat-11/model
 """
@@ -38,12 +38,24 @@ QUALITIES = {
 }
 
 
-def falling(module: nn.Module, codec: str) -> float:
+def photographs() -> list[Path]:
+    """Test photographs that neither a card nor benchmarks/outside.py uses."""
     with (PHOTOGRAPHS / "manifest.csv").open(newline="", encoding="utf-8") as file:
         names = sorted(row["file"] for row in csv.DictReader(file) if row["split"] == "test")[OUTSIDE:]
+    free = [name for name in names if Path(name).stem not in references_of_cards()]
+    return [
+        PHOTOGRAPHS / free[index] for index in np.random.default_rng(3).choice(len(free), 12, replace=False)
+    ]
+
+
+def references_of_cards() -> set[str]:
+    return {pair.ref.stem for pair in read_rated_pairs(Path("build/sets/kadid-test/meta.csv"))}
+
+
+def falling(module: nn.Module, codec: str) -> float:
     steps: list[bool] = []
-    for index in np.random.default_rng(3).choice(len(names), 12, replace=False):
-        photograph = Image.open(PHOTOGRAPHS / names[index]).convert("RGB")
+    for path in photographs():
+        photograph = Image.open(path).convert("RGB")
         scores = []
         for quality in QUALITIES[codec]:
             stored = io.BytesIO()
@@ -59,12 +71,12 @@ def planes(picture: Image.Image) -> torch.Tensor:
 
 
 def main() -> None:
-    card = {pair.ref.stem for pair in read_rated_pairs(Path("build/sets/kadid-test/meta.csv"))}
+    card = references_of_cards()
     pool = sorted(
         (
             pair
             for pair in read_rated_pairs(Path("build/sets/kadid-test-all/meta.csv"))
-            if pair.ref.stem not in card and "kodim" not in pair.ref.stem
+            if pair.ref.stem not in card
         ),
         key=lambda pair: (pair.mos, pair.dist.name),
     )

@@ -568,7 +568,7 @@ def bound() -> list[str]:
         "Means over the first and the last 500 steps of each leg, on the batches that were trained on, "
         "attacked as they were; scores from 0 to 1. By the theorem the largest error of a batch stays within "
         "the bound; it is no bound on attacks that were not made. [aat-bound.png](aat-bound.png) shows the "
-        "last leg. `make remake-birqa.kadid-aat`.",
+        "tenth leg. `make remake-birqa.kadid-aat`.",
         "",
         "| leg | steps | eps | eta | lambda | bound | largest error | steps with the error above |",
         "|---|---|---:|---:|---:|---:|---:|---:|",

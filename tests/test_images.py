@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -98,8 +99,20 @@ def test_only_jpeg_xl_that_was_a_jpeg_is_turned_as_its_exif_says(tmp_path):
 def test_jpeg_xl_without_its_reader_is_told_how_to_get_it(monkeypatch, container):
     data = encode(Image.fromarray(RGB), "JXL", use_container=container)
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    # Another reader that a program has registered is as good.
+    np.testing.assert_array_equal(load_image(data).shape, RGB.shape)
+    monkeypatch.delitem(Image.OPEN, "JXL")
     with pytest.raises(ImageError, match=r'is a JPEG XL picture, .*: pip install "birqa\[jxl\]"$'):
         load_image(data)
+
+
+def test_animated_jpeg_xl_is_refused():
+    """Three grey frames of 11x9, by libjxl."""
+    frames = b64decode(
+        "/wpAYEETAIgJCAQBABwASxiLFYIDAAgEAQA8AEsYixWAHeT/AChQau8gAQgEBQA8AEsYixWAXeT/ACiSZu/4Aw=="
+    )
+    with pytest.raises(ImageError, match="is animated or multi-page: extract one frame first"):
+        load_image(frames)
 
 
 def test_a_stream_that_cannot_go_back_is_read():

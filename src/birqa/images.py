@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from birqa import jpeg_xl
+
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
@@ -24,8 +26,6 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryvie
 ResizeMode = Literal["none", "dist-to-ref", "ref-to-dist"]
 
 _ORIENTATION_TAG = 0x0112
-_JPEG_XL = b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"
-"""What its files begin with, bare and in a container."""
 _TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, _TIFF_PLANES, _TIFF_SAMPLE_FORMAT = 258, 259, 262, 284, 339
 
 
@@ -49,8 +49,8 @@ def load_image(
 
     ``source`` is a path, the bytes of an encoded picture, a binary file object (read from its start) or a
     Pillow image (never changed, beyond Pillow loading it). Every format and mode that Pillow decodes is
-    accepted, except vector formats; JPEG XL where its reader is installed (``pip install "birqa[jxl]"``),
-    which decodes a picture before its size can be checked.
+    accepted, except vector formats; JPEG XL where a reader for it is installed (``pip install
+    "birqa[jxl]"``).
 
     Returns uint8 in 0..255 for 8-bit sources, and float32 in [0, 1] for deeper grey ones: 10..16-bit and
     32-bit integers are divided by the largest value of the file's sample type, float samples must lie in
@@ -98,13 +98,13 @@ def load_image(
         _check_path(name)
         # Pillow maps a TIFF that it opens by name into memory, with the sides of what its orientation makes
         # of it, and so tears it.
-        with _decoding(name), open(name, "rb") as opened, _open(opened, name) as image:
+        with _decoding(name), open(name, "rb") as opened, _open(opened, name, max_pixels) as image:
             return _to_array(image, name, background, max_pixels)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "the given image data"))
     else:
         raise TypeError(f"a path, bytes, binary file or Pillow image is needed, not {type(source).__name__}")
-    with _decoding(name), _open(file, name) as image:
+    with _decoding(name), _open(file, name, max_pixels) as image:
         return _to_array(image, name, background, max_pixels)
 
 
@@ -224,7 +224,7 @@ def _check_path(name: str) -> None:
         raise ImageError(f"{name} is empty (0 bytes): copy or export it again")
 
 
-def _open(file: Any, name: str) -> Image.Image:
+def _open(file: Any, name: str, max_pixels: int) -> Image.Image:
     """As Pillow opens it, JPEG XL with the reader that others have made for Pillow."""
     from PIL import Image
 
@@ -232,21 +232,43 @@ def _open(file: Any, name: str) -> Image.Image:
         file.seek(0)
     except (AttributeError, io.UnsupportedOperation):
         file = io.BytesIO(file.read())
-    is_jpeg_xl = file.read(len(_JPEG_XL[1])).startswith(_JPEG_XL)
+    is_jpeg_xl = file.read(max(map(len, jpeg_xl.SIGNATURES))).startswith(jpeg_xl.SIGNATURES)
     file.seek(0)
     if not is_jpeg_xl:
         return Image.open(file)
+    # The reader decodes all pixels as it opens a file, and of several frames keeps the last.
     try:
-        import pillow_jxl  # noqa: F401
-    except ImportError:
-        raise ImageError(
-            f'{name} is a JPEG XL picture, which Pillow alone cannot read: pip install "birqa[jxl]"'
-        ) from None
+        header = jpeg_xl.read_header(file.read())
+    except ValueError as error:
+        raise OSError(str(error)) from None
+    _check_size(header.width, header.height, name, max_pixels)
+    if header.animated:
+        raise _several_frames(name)
+    if "JXL" not in Image.OPEN:
+        try:
+            import pillow_jxl  # noqa: F401
+        except ModuleNotFoundError:
+            raise ImageError(
+                f'{name} is a JPEG XL picture, which Pillow alone cannot read: pip install "birqa[jxl]"'
+            ) from None
+    file.seek(0)
     try:
         return Image.open(file)
     except RuntimeError:
         # The reader's own words are about how it was built.
-        raise OSError("no JPEG XL decoder takes it") from None
+        raise OSError("the JPEG XL decoder refuses it") from None
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{name} has {width}x{height} pixels, more than the {max_pixels} allowed: "
+            "crop or downscale it, or raise max_pixels"
+        )
+
+
+def _several_frames(name: str) -> ImageError:
+    return ImageError(f"{name} is animated or multi-page: extract one frame first")
 
 
 def _unreadable(name: str) -> ImageError:
@@ -294,16 +316,12 @@ def _to_array(image: Image.Image, name: str, background: Sequence[float], max_pi
     width, height = image.size
     if not width * height:
         raise ImageError(f"{name} has no pixels ({width}x{height}): export it again")
-    if width * height > max_pixels:
-        raise ImageError(
-            f"{name} has {width}x{height} pixels, more than the {max_pixels} allowed: "
-            "crop or downscale it, or raise max_pixels"
-        )
+    _check_size(width, height, name, max_pixels)
     if image.format in ("EPS", "WMF", "EMF"):
         raise ImageError(f"{name} is a vector drawing ({image.format}): rasterise it to PNG first")
     # The further pictures of an MPO are a gain map or preview of the first, as most phones write them.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-        raise ImageError(f"{name} is animated or multi-page: extract one frame first")
+        raise _several_frames(name)
 
     cut = _is_cut_to_eight_bits(image)
     raw_modes = str(getattr(image, "tile", ""))  # Pillow empties it on load

@@ -371,6 +371,12 @@ def test_a_metric_without_reference_is_measured_on_rated_pictures(cli, refuses, 
     ):
         assert agreement["srocc"] == pytest.approx(stats.spearmanr(scores, [mos for _, mos in rows])[0])
     assert out.read_text().splitlines()[0] == "image,blind.clive-kadid,python:my_own:dark"
+    # pyiqa tells which way its metrics count.
+    falling = lambda pictures: -pictures.mean((1, 2, 3))  # noqa: E731
+    falling.lower_better = True
+    monkeypatch.setattr("birqa.evaluation.functions.pyiqa_metric", lambda name, device: falling)
+    record = json.loads(cli("eval", meta, "--peer", "pyiqa:falling", "--json").out)
+    assert record["agreements"][1]["srocc"] == agreement["srocc"]
     printed = cli("eval", meta, "--split", "train").out
     assert printed.startswith(f"{meta}: 7 pictures; brackets are 95 % intervals by picture")
     refuses("which way pyiqa:brisque counts is known", "eval", meta, "--peer", "-pyiqa:brisque")

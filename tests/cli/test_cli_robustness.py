@@ -29,7 +29,7 @@ def _card(folder, name, metric, *more):
 
 
 def test_a_card_and_a_page(cli, rated, tiny_model):
-    told = "--name", "three", "--about", "They are made again."
+    told = "--name", "three", "--about", "They are made\n# again."
     answer = cli(*_card(rated, "tiny.json", tiny_model, "--base", tiny_model, *told))
     assert answer.code == 0
     card = json.loads((rated / "tiny.json").read_text())
@@ -46,8 +46,8 @@ def test_a_card_and_a_page(cli, rated, tiny_model):
     assert answer.out.split() == [str(page), str(rated / "robustness-1.png"), str(rated / "robustness-2.png")]
     sections = page.read_text().split("\n## ")[1:]
     (three,) = (section for section in sections if section.startswith("three: 3 pairs of 3 references"))
-    assert "\nThey are made again.\n" in three
-    assert "made again" not in "".join(set(sections) - {three})
+    assert "\nThey are made # again.\n" in three
+    assert "made # again" not in "".join(set(sections) - {three})
     assert "+ flip" in page.read_text()
     assert not list(rated.glob(".*"))
 

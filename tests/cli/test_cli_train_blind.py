@@ -199,6 +199,14 @@ def test_a_denoiser_is_trained_for_anybodys_metric(cli, refuses, tables, write, 
     turned = load_model(tmp_path / "turned/model").card
     assert turned["training"]["metric"] == "-python:my_scores:mean"
     assert turned["last figures"]["order"] != pytest.approx(model.card["last figures"]["order"], rel=0.05)
+    falling = lambda pictures: -pictures.mean((1, 2, 3))  # noqa: E731
+    falling.lower_better = True
+    monkeypatch.setattr("birqa.evaluation.peers.pyiqa_loss", lambda name, device: falling)
+    monkeypatch.setattr("birqa.evaluation.peers.fingerprint", lambda spec: "1.0")
+    assert cli(*arguments, tmp_path / "pyiqa", "--metric", "pyiqa:falling", "--device", "cpu").code == 0
+    figures = load_model(tmp_path / "pyiqa/model").card["last figures"]
+    same = {"seconds_per_step": model.card["last figures"]["seconds_per_step"]}
+    assert figures | same == model.card["last figures"]
     message = "which way blind.clive counts is known, so leave the - out"
     refuses(message, *arguments, tmp_path / "minus", "--metric", "-blind.clive")
     message = "should give a tensor of 4 scores, one a picture"

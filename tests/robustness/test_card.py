@@ -395,6 +395,20 @@ def test_the_yardstick_does_not_count_as_the_worst_attack(rated, protocol, tmp_p
     assert "honest is no attack" in text
 
 
+def test_cards_of_one_set_stand_together_whatever_is_said_of_it(rated, protocol, tmp_path):
+    cards = [
+        make_card(_subject(_brightness, name), "greys", rated, protocol, tmp_path / "kept.jsonl", about=about)
+        for name, about in (("one", ""), ("two", "Made here."), ("three", "Made  here.\n"), ("four", "Old."))
+    ]
+    assert len(comparable(cards)) == 1
+    write_page(cards, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    assert text.count("\nMade here.\n") == text.count("\nOld.\n") == 1
+    (tmp_path / "damaged.json").write_text(json.dumps(cards[0] | {"about": 5}))
+    with pytest.raises(ValueError, match=r"damaged\.json is no robustness card"):
+        load_card(tmp_path / "damaged.json")
+
+
 def test_attackers_that_know_less_have_a_table_of_their_own(rated, protocol, tmp_path):
     metric = Subject("two", "1", _brightness, {"plain": _brightness, "half": _half})
     cards = []

@@ -5,10 +5,12 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -444,26 +446,18 @@ def test_the_levels_add_the_mean_of_their_own_losses(pairs, tmp_path):
     assert entries[0]["loss"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_order_of_a_codec_s_steps_is_asked_of_the_references(pairs, tmp_path, monkeypatch):
-    """Of a metric that knows it, and of one that has it backwards by as much."""
+@pytest.mark.parametrize(("better", "worse"), [(0.9, 0.7), (0.7, 0.9)])
+def test_the_order_of_a_codec_s_steps_is_asked_of_the_references(pairs, tmp_path, monkeypatch, better, worse):
     run = trainer(pairs, tmp_path, replace(CONFIG, order_weight=1.0, order_pairs=3))
     batch = run.sampler(0)
-    seen = []
 
-    def psnr(dist, ref, levels):
+    def scores(dist, ref, levels):
+        assert torch.equal(dist, torch.tensor(np.concatenate([*batch.steps])))
         assert torch.equal(ref, torch.tensor(np.concatenate([batch.ref[:3]] * 2)))
-        seen.append(-10 * ((dist - ref) ** 2).mean((1, 2, 3)).log10()[:, None])
-        return seen[-1]
+        return torch.tensor([better] * 3 + [worse] * 3)[:, None]
 
-    for run.step in range(5):
-        monkeypatch.setattr(run, "forward", psnr)
-        known = float(run._order(batch))
-        monkeypatch.setattr(run, "forward", lambda *pictures, levels: -psnr(*pictures, levels))
-        backwards = float(run._order(batch))
-        better, worse = seen[-1].chunk(2)
-        assert known < 0.01
-        assert backwards == pytest.approx(float((better - worse).mean()) + known, rel=1e-5)
-    assert len({float(scores[0]) for scores in seen}) == 5
+    monkeypatch.setattr(run, "forward", scores)
+    assert float(run._order(batch)) == pytest.approx(max(0.0, worse - better), abs=1e-6)
 
 
 def test_asking_for_order_changes_the_training(unbroken, pairs, tmp_path):
@@ -471,6 +465,15 @@ def test_asking_for_order_changes_the_training(unbroken, pairs, tmp_path):
     run.run()
     assert run.log[0]["loss"] > unbroken.log[0]["loss"]
     assert not torch.equal(*(one.model.network.fusion[0].mix.weight for one in (run, unbroken)))
+
+
+def test_an_order_that_cannot_be_shared_evenly_is_refused(pairs, tmp_path):
+    fabric = Fabric(accelerator="cpu", devices=1)
+    two = SimpleNamespace(world_size=2, device=fabric.device)
+    config = replace(CONFIG, order_weight=1.0, order_pairs=3)
+    parts = [[pair for pair in pairs if pair.split == split] for split in ("train", "validation")]
+    with pytest.raises(ValueError, match="3 pictures whose order is asked cannot be shared evenly by 2 proc"):
+        Trainer(config, *parts, tmp_path, fabric=two)
 
 
 def scores_and_ratings(model, pairs):

@@ -67,7 +67,7 @@ def command(
     elif kind == "pyiqa":
         asked = pyiqa_loss(name_of, device=device)
         scored = Called(asked, larger_is_better=not asked.lower_better)
-        label, content = metric, fingerprint(metric)
+        label, content = metric, fingerprint(metric) + (" turned" if asked.lower_better else "")
     else:
         model = find_model(metric, "no-reference")
         scored, label, content = load_single(model), model.label, model.digest

@@ -133,8 +133,8 @@ def make_card(
                 json.dumps([[pair.ref.name, pair.dist.name, pair.mos] for pair in pairs]).encode()
                 + "".join(measured[0].contents).encode()
             ).hexdigest()[:12],
-            **({"about": about} if about else {}),
         },
+        "about": " ".join(about.split()),
         "threat_model": {
             "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",
             "knowledge": EVERYTHING if form is None else f"weights and data; follows the {form} gradient",

@@ -20,7 +20,7 @@ def load_card(path: Path) -> Card:
         known = card["format"] == FORMAT
         if known:
             # What the page needs of a card is written once, in what makes the page.
-            _group([card])
+            "\n".join(_group([card]))
             for attack in card["attacks"]:
                 _curve(card, attack)
     except (AttributeError, LookupError, TypeError, ValueError):
@@ -101,6 +101,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
     shape = (
         f"the middle {protocol['crop']}x{protocol['crop']} of each" if protocol["crop"] else "whole pictures"
     )
+    about = dict.fromkeys(card["about"] for card in cards if card.get("about"))
     lines = [
         f"## {data['name']}: {data['pairs']} pairs of {data['references']} references, {shape}",
         "",
@@ -108,7 +109,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         f"{first['threat_model']['knowledge']}.{yardstick} Best worst case first. SROCC under "
         f"bidirectional attack, budget {headline:g}/255.",
         "",
-        *([data["about"], ""] if "about" in data else []),
+        *(line for sentence in about for line in (sentence, "")),
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
             [name_of(card), with_range(card["clean"], "srocc")]
             + [with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]

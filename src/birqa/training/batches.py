@@ -14,6 +14,7 @@ from birqa.pairing import Pair
 from birqa.ranges import require_pictures
 from birqa.ratings import RatedPair
 from birqa.training.anchors import BandSampler
+from birqa.training.steps import codec_step
 
 UNRATED_CROP = 224
 
@@ -38,6 +39,8 @@ class Batch:
     """(N,) bool: never to be attacked."""
     places: np.ndarray
     """(N,): which samples of the whole batch these are."""
+    steps: np.ndarray | None = None
+    """(2, K, 3, H, W): `codec_step` of the references among the first `order_pairs` of the whole batch."""
     widened: float = 0.0
     """Of an anchored batch: see `Band.widened`."""
 
@@ -62,6 +65,7 @@ class BatchSampler:
         crop: int,
         seed: int,
         border: float = 0.0,
+        order_pairs: int = 0,
     ) -> None:
         by_reference: dict[Path, list[RatedPair]] = {}
         for pair in pairs:
@@ -74,6 +78,7 @@ class BatchSampler:
         self.crop = crop
         self.seed = seed
         self.border = border
+        self.order_pairs = order_pairs
 
     def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
         """Batch `step`, or of it the samples whose numbers are in `share`."""
@@ -105,13 +110,19 @@ class BatchSampler:
             dist.append(cropped[..., :3])
             ref.append(cropped[..., 3:])
             mos.append(pair.mos)
+        refs = _planes(ref, self.crop_setting)
+        asked = np.flatnonzero(places < self.order_pairs)
+        steps = [
+            codec_step(refs[at], np.random.default_rng([self.seed, step, places[at], 3])) for at in asked
+        ]
         return Batch(
             _planes(dist, self.crop_setting),
-            _planes(ref, self.crop_setting),
+            refs,
             np.array(mos, np.float32),
             tuple(names),
             places < anchors,
             places,
+            np.stack(steps, axis=1) if steps else None,
         )
 
     def _load(self, pair: RatedPair) -> np.ndarray:
@@ -181,9 +192,10 @@ class AnchoredSampler(BatchSampler):
         crop: int,
         seed: int,
         border: float = 0.0,
+        order_pairs: int = 0,
     ) -> None:
         """`width` is that of a band, in units of the ratings."""
-        super().__init__(pairs, batch, batch, crop, seed, border)
+        super().__init__(pairs, batch, batch, crop, seed, border, order_pairs)
         self.pairs = pairs
         self.bands = BandSampler(np.array([pair.mos for pair in pairs]), batch, anchors, width, seed)
 

@@ -87,9 +87,10 @@ class TrainingConfig:
     """Weight of the mean of loss (5) over the levels' own scores, so that no level idles (ours)."""
     order_weight: float = 0.0
     """Weight of the order of a codec's steps: a reference stored at one quality must score better than stored
-    at a slightly lower one (ours; see `birqa.training.steps`). Attacked training loses it."""
+    at a slightly lower one (ours; see `birqa.training.steps`). Training under attack loses this order
+    otherwise."""
     order_pairs: int = 4
-    """Of so many references of a batch, its first, the order is asked."""
+    """Of the references of the first so many pictures of a batch the order is asked."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""

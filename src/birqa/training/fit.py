@@ -40,7 +40,6 @@ from birqa.training.descent import follow, learning_rate
 from birqa.training.losses import regression_loss, step_order_loss
 from birqa.training.recipes import refuse_other_network
 from birqa.training.run_folder import write_curves, write_description
-from birqa.training.steps import codec_step
 
 # Reading a batch takes longer than a GPU needs for its step.
 LOADERS_OF_A_GPU = 8
@@ -278,18 +277,13 @@ class Trainer:
 
     def _order(self, batch: Batch) -> Tensor:
         """Of the order of a codec's steps, on references of the whole batch."""
-        asked = batch.places < self.config.order_pairs
-        rngs = [
-            np.random.default_rng([self.config.seed, self.step, place, 3])
-            for place in batch.places[asked].tolist()
-        ]
-        steps = [codec_step(ref, rng) for ref, rng in zip(batch.ref[asked], rngs, strict=True)]
-        dist = self._tensor(
-            np.stack([picture for pictures in zip(*steps, strict=True) for picture in pictures])
-        )
-        ref = self._tensor(np.concatenate([batch.ref[asked]] * 2))
-        better, worse = self.forward(dist, ref, levels=True)[:, 0].float().chunk(2)
-        return step_order_loss(self._whole(better), self._whole(worse))
+        assert batch.steps is not None
+        better, worse = self._tensor(batch.steps)
+        asked = self._tensor(batch.ref[batch.places < self.config.order_pairs])
+        scores = self.forward(torch.cat([better, worse]), torch.cat([asked, asked]), levels=True)[
+            :, 0
+        ].float()
+        return step_order_loss(*map(self._whole, scores.chunk(2)))
 
     def _regression(self, outputs: Tensor, target: Tensor, asked: Tensor) -> Tensor:
         """Loss (5) of the pictures asked for, with that of their levels."""
@@ -337,14 +331,11 @@ def start_from(name: str, config: TrainingConfig) -> tuple[TrainingConfig, dict[
 
 def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
     defence = config.defence
+    rest = config.crop, config.seed, config.border, config.order_pairs if config.order_weight else 0
     if defence.kind in ("AAT", "AT-anchors"):
         width = defence.band * config.identity_mos
-        return AnchoredSampler(
-            train, config.batch, defence.anchors, width, config.crop, config.seed, config.border
-        )
-    return BatchSampler(
-        train, config.batch, config.references_per_batch, config.crop, config.seed, config.border
-    )
+        return AnchoredSampler(train, config.batch, defence.anchors, width, *rest)
+    return BatchSampler(train, config.batch, config.references_per_batch, *rest)
 
 
 def _described(pair: RatedPair) -> str:

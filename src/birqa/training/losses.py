@@ -31,8 +31,6 @@ def regression_loss(
 def step_order_loss(better: Tensor, worse: Tensor) -> Tensor:
     """How far scores (N,) of pictures fail to lie above those of versions that are known to be worse.
 
-    A smooth hinge on the differences, in units of the scores; 0 for no pictures.
+    A smooth hinge on the differences, in units of the scores.
     """
-    if not len(better):
-        return better.sum()
     return ORDER_TEMPERATURE * softplus((worse - better) / ORDER_TEMPERATURE).mean()
