@@ -85,14 +85,14 @@ def test_speed():
 
 
 def test_what_an_optimiser_gains():
-    assert "ends 5 to 10 dB of PSNR above where it began, with the plain one at most 1" in readme()
+    assert "ends 5 to 9 dB of PSNR above where it began, with the plain one at most 1" in readme()
     rows = measured("in-use")["rows"]
     gained = {
         name: [row["psnr_after"] - row["psnr_before"] for row in rows if row["metric"] == name]
         for name in ("birqa.kadid", "birqa.kadid-aat")
     }
     assert round(min(gained["birqa.kadid-aat"])) == 5
-    assert round(max(gained["birqa.kadid-aat"])) == 10
+    assert round(max(gained["birqa.kadid-aat"])) == 9
     assert round(max(gained["birqa.kadid"])) == 1
 
 
