@@ -38,45 +38,40 @@ QUALITIES = {
 }
 
 
-def photographs() -> list[Path]:
-    """Test photographs that neither a card nor benchmarks/outside.py uses."""
+def photographs(cards: set[str]) -> list[np.ndarray]:
+    """Test photographs that neither cards, whose references are given, nor benchmarks/outside.py use."""
     with (PHOTOGRAPHS / "manifest.csv").open(newline="", encoding="utf-8") as file:
         names = sorted(row["file"] for row in csv.DictReader(file) if row["split"] == "test")[OUTSIDE:]
-    free = [name for name in names if Path(name).stem not in references_of_cards()]
-    return [
-        PHOTOGRAPHS / free[index] for index in np.random.default_rng(3).choice(len(free), 12, replace=False)
-    ]
+    free = [name for name in names if Path(name).stem not in cards]
+    chosen = np.random.default_rng(3).choice(len(free), 12, replace=False)
+    return [load_image(PHOTOGRAPHS / free[index]) for index in chosen]
 
 
-def references_of_cards() -> set[str]:
-    return {pair.ref.stem for pair in read_rated_pairs(Path("build/sets/kadid-test/meta.csv"))}
-
-
-def falling(module: nn.Module, codec: str) -> float:
+def falling(module: nn.Module, pictures: list[np.ndarray], codec: str) -> float:
     steps: list[bool] = []
-    for path in photographs():
-        photograph = Image.open(path).convert("RGB")
+    for picture in pictures:
         scores = []
         for quality in QUALITIES[codec]:
             stored = io.BytesIO()
-            photograph.save(stored, codec, quality=quality)
+            Image.fromarray(picture).save(stored, codec, quality=quality)
             with torch.no_grad():
-                scores.append(float(module(planes(Image.open(stored)), planes(photograph))))
+                scores.append(float(module(planes(load_image(stored))[None], planes(picture)[None])))
         steps += [before > after for before, after in pairwise(scores)]
     return float(np.mean(steps))
 
 
-def planes(picture: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(picture.convert("RGB")).transpose(2, 0, 1).copy())[None].float() / 255
+def planes(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(to_float(picture).transpose(2, 0, 1).copy())
 
 
 def main() -> None:
-    card = references_of_cards()
+    cards = {pair.ref.stem for pair in read_rated_pairs(Path("build/sets/kadid-test/meta.csv"))}
+    pictures = photographs(cards)
     pool = sorted(
         (
             pair
             for pair in read_rated_pairs(Path("build/sets/kadid-test-all/meta.csv"))
-            if pair.ref.stem not in card
+            if pair.ref.stem not in cards
         ),
         key=lambda pair: (pair.mos, pair.dist.name),
     )
@@ -85,9 +80,9 @@ def main() -> None:
     chosen = [pool[index] for index in np.arange(PAIRS) * len(pool) // PAIRS + drawn]
 
     def middle(path: Path) -> torch.Tensor:
-        picture = to_float(load_image(path))
+        picture = load_image(path)
         top, left = ((side - SIDE) // 2 for side in picture.shape[:2])
-        return torch.from_numpy(picture[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1).copy())
+        return planes(picture[top : top + SIDE, left : left + SIDE])
 
     dist = torch.stack([middle(pair.dist) for pair in chosen])
     ref = torch.stack([middle(pair.ref) for pair in chosen])
@@ -102,10 +97,10 @@ def main() -> None:
             for label, (attack, at) in attacks.items():
                 (tried[label],) = attack(module, dist[part], ref[part], [at / 255], sign[part])
             with torch.no_grad():
-                for label, pictures in tried.items():
-                    read[label] += module(pictures, ref[part]).tolist()
+                for label, tries in tried.items():
+                    read[label] += module(tries, ref[part]).tolist()
         found = {label: spearman(np.array(scores), mos.numpy()) for label, scores in read.items()}
-        found |= {f"falling {codec}": falling(module, codec) for codec in QUALITIES}
+        found |= {f"falling {codec}": falling(module, pictures, codec) for codec in QUALITIES}
         print(name, {label: round(value, 3) for label, value in found.items()}, flush=True)
 
 
