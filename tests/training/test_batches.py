@@ -7,7 +7,7 @@ from PIL import Image
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.training.batches import BatchSampler, unrated_batches
-from birqa.training.steps import codec_step
+from birqa.training.steps import known_step
 
 HEIGHT, WIDTH, CROP = 61, 76, 32
 COLUMN, ROW, IDENTITY = range(3)
@@ -202,13 +202,14 @@ def test_equal_weights_draw_as_none_do(pairs):
         np.testing.assert_array_equal(sampler(weighted)(step).mos, sampler(pairs)(step).mos)
 
 
-def test_steps_of_codecs_are_drawn_for_each_of_the_first_pictures_alone(noisy_pairs):
+def test_steps_are_drawn_for_each_of_the_first_pictures_alone(noisy_pairs):
     pairs = noisy_pairs([0, 20], lambda number, k: 1.0 - k / 2, "train")
-    ordered = BatchSampler(pairs, 6, 3, 32, 5, order_pairs=4)
+    kinds = "scale", "codec"
+    ordered = BatchSampler(pairs, 6, 3, 32, 5, order_pairs=4, order_of=kinds)
     whole = ordered(2)
-    assert whole.steps.shape == (2, 4, 3, 32, 32)
+    assert whole.steps.shape == (3, 4, 3, 32, 32)
     for place, stored in enumerate(whole.steps.swapaxes(0, 1)):
-        expected = codec_step(whole.ref[place], np.random.default_rng([5, 2, place, 3]))
+        expected = known_step(whole.ref[place], np.random.default_rng([5, 2, place, 3]), kinds)
         np.testing.assert_array_equal(stored, expected)
     shares = [ordered(2, range(rank, 6, 2)).steps for rank in range(2)]
     np.testing.assert_array_equal(np.stack(shares, axis=2).reshape(whole.steps.shape), whole.steps)

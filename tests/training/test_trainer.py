@@ -447,13 +447,15 @@ def test_the_levels_add_the_mean_of_their_own_losses(pairs, tmp_path):
 
 
 @pytest.mark.parametrize(("better", "worse"), [(0.9, 0.7), (0.7, 0.9)])
-def test_the_order_of_a_codec_s_steps_is_asked_of_the_references(pairs, tmp_path, monkeypatch, better, worse):
-    run = trainer(pairs, tmp_path, replace(CONFIG, order_weight=1.0, order_pairs=3))
+def test_the_order_of_steps_is_asked_against_their_own_references(
+    pairs, tmp_path, monkeypatch, better, worse
+):
+    run = trainer(pairs, tmp_path, replace(CONFIG, order_weight=1.0, order_pairs=3, order_of=("noise",)))
     batch = run.sampler(0)
 
     def scores(dist, ref, levels):
-        assert torch.equal(dist, torch.tensor(np.concatenate([*batch.steps])))
-        assert torch.equal(ref, torch.tensor(np.concatenate([batch.ref[:3]] * 2)))
+        assert torch.equal(dist, torch.tensor(np.concatenate([*batch.steps[1:]])))
+        assert torch.equal(ref, torch.tensor(np.concatenate([batch.steps[0]] * 2)))
         return torch.tensor([better] * 3 + [worse] * 3)[:, None]
 
     monkeypatch.setattr(run, "forward", scores)
@@ -574,6 +576,13 @@ def test_a_recipe_is_read_with_its_network_and_overridden_by_what_is_given(tmp_p
         ({"validation_pairs": -5}, "validation_pairs=-5 should be at least 0"),
         ({"order_weight": -1}, "order_weight=-1 should be at least 0"),
         ({"order_pairs": 0}, "order_pairs=0 should be at least 1"),
+        ({"order_of": []}, r"order_of=\(\) should be a list of some of: codec, noise.*"),
+        ({"order_of": "codec"}, "order_of='codec' should be a list of some of: codec, noise.*"),
+        (
+            {"order_of": ["codec", "hail"]},
+            r"order_of=\('codec', 'hail'\) should be a list of some of: codec, noise.*",
+        ),
+        ({"order_of": [["codec"]]}, r"order_of=\(\['codec'\],\) should be a list of some of: codec, noise.*"),
         ({"order_weight": 1, "batch": 3}, "order_pairs=4 should be at most the batch of 3"),
         ({"batch": 1}, "batch=1 should be at least 2"),
         ({"gradient_clip": 0}, "gradient_clip=0 should be above 0"),

@@ -14,7 +14,7 @@ from birqa.pairing import Pair
 from birqa.ranges import require_pictures
 from birqa.ratings import RatedPair
 from birqa.training.anchors import BandSampler
-from birqa.training.steps import codec_step
+from birqa.training.steps import known_step
 
 UNRATED_CROP = 224
 
@@ -40,7 +40,7 @@ class Batch:
     places: np.ndarray
     """(N,): which samples of the whole batch these are."""
     steps: np.ndarray | None = None
-    """(2, K, 3, H, W): `codec_step` of the references among the first `order_pairs` of the whole batch."""
+    """(3, K, 3, H, W): `known_step` of the references among the first `order_pairs` of the whole batch."""
     widened: float = 0.0
     """Of an anchored batch: see `Band.widened`."""
 
@@ -66,6 +66,7 @@ class BatchSampler:
         seed: int,
         border: float = 0.0,
         order_pairs: int = 0,
+        order_of: Sequence[str] = ("codec",),
     ) -> None:
         by_reference: dict[Path, list[RatedPair]] = {}
         for pair in pairs:
@@ -79,6 +80,7 @@ class BatchSampler:
         self.seed = seed
         self.border = border
         self.order_pairs = order_pairs
+        self.order_of = order_of
 
     def __call__(self, step: int, share: Iterable[int] | None = None) -> Batch:
         """Batch `step`, or of it the samples whose numbers are in `share`."""
@@ -113,7 +115,8 @@ class BatchSampler:
         refs = _planes(ref, self.crop_setting)
         asked = np.flatnonzero(places < self.order_pairs)
         steps = [
-            codec_step(refs[at], np.random.default_rng([self.seed, step, places[at], 3])) for at in asked
+            known_step(refs[at], np.random.default_rng([self.seed, step, places[at], 3]), self.order_of)
+            for at in asked
         ]
         return Batch(
             _planes(dist, self.crop_setting),
@@ -193,9 +196,10 @@ class AnchoredSampler(BatchSampler):
         seed: int,
         border: float = 0.0,
         order_pairs: int = 0,
+        order_of: Sequence[str] = ("codec",),
     ) -> None:
         """`width` is that of a band, in units of the ratings."""
-        super().__init__(pairs, batch, batch, crop, seed, border, order_pairs)
+        super().__init__(pairs, batch, batch, crop, seed, border, order_pairs, order_of)
         self.pairs = pairs
         self.bands = BandSampler(np.array([pair.mos for pair in pairs]), batch, anchors, width, seed)
 

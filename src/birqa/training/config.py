@@ -7,6 +7,7 @@ from typing import Any, Literal
 from birqa.network.config import BiRQAConfig
 from birqa.ranges import require_at_least, require_descent, require_kinds, require_positive
 from birqa.training.recipes import read_object
+from birqa.training.steps import KINDS
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -86,11 +87,14 @@ class TrainingConfig:
     level_weight: float = 0.0
     """Weight of the mean of loss (5) over the levels' own scores, so that no level idles (ours)."""
     order_weight: float = 0.0
-    """Weight of the order of a codec's steps: a reference stored at one quality must score better than stored
-    at a slightly lower one (ours; see `birqa.training.steps`). Training under attack loses this order
+    """Weight of the order of fine steps: a reference damaged a little, as by a codec, must score better than
+    damaged a little more (ours; see `birqa.training.steps`). Training under attack loses this order
     otherwise."""
     order_pairs: int = 4
     """Of the references of the first so many pictures of a batch the order is asked."""
+    order_of: tuple[str, ...] = ("codec",)
+    """Ways of damage whose order is asked, each as often as it is named: codec, noise (on pictures darkened
+    too), noise on blur, scale."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""
@@ -121,6 +125,12 @@ class TrainingConfig:
         require_at_least(0, self, "mse_weight", "alpha", "level_weight", "order_weight", "validation_pairs")
         if self.order_weight and self.order_pairs > self.batch:
             raise ValueError(f"order_pairs={self.order_pairs} should be at most the batch of {self.batch}.")
+        if (
+            not isinstance(self.order_of, tuple)
+            or not self.order_of
+            or any(kind not in tuple(KINDS) for kind in self.order_of)
+        ):
+            raise ValueError(f"order_of={self.order_of!r} should be a list of some of: {', '.join(KINDS)}.")
         require_positive(self, "identity_mos")
         if not 0 <= self.border <= 1:
             raise ValueError(f"border={self.border} should be from 0 to 1.")
@@ -158,6 +168,8 @@ def load_recipe(path: Path | None, **overrides: Any) -> TrainingConfig:
     for name in ("network", "defence"):
         if not isinstance(values.get(name, {}), dict):
             raise ValueError(f"{path}: {name}={values[name]!r} should be a JSON object.")
+    if isinstance(values.get("order_of"), list):
+        values["order_of"] = tuple(values["order_of"])
     if "network" in values:
         values["network"] = BiRQAConfig.from_dict(values["network"])
     if "defence" in values:

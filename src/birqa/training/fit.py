@@ -276,14 +276,11 @@ class Trainer:
         return loss
 
     def _order(self, batch: Batch) -> Tensor:
-        """Of the order of a codec's steps, on references of the whole batch."""
+        """Of the order of fine steps of damage, on references of the whole batch."""
         assert batch.steps is not None
-        better, worse = self._tensor(batch.steps)
-        asked = self._tensor(batch.ref[batch.places < self.config.order_pairs])
-        scores = self.forward(torch.cat([better, worse]), torch.cat([asked, asked]), levels=True)[
-            :, 0
-        ].float()
-        return step_order_loss(*map(self._whole, scores.chunk(2)))
+        ref, better, worse = self._tensor(batch.steps)
+        outputs = self.forward(torch.cat([better, worse]), torch.cat([ref, ref]), levels=True)
+        return step_order_loss(*map(self._whole, outputs[:, 0].float().chunk(2)))
 
     def _regression(self, outputs: Tensor, target: Tensor, asked: Tensor) -> Tensor:
         """Loss (5) of the pictures asked for, with that of their levels."""
@@ -331,7 +328,8 @@ def start_from(name: str, config: TrainingConfig) -> tuple[TrainingConfig, dict[
 
 def _sampler(config: TrainingConfig, train: list[RatedPair]) -> BatchSampler:
     defence = config.defence
-    rest = config.crop, config.seed, config.border, config.order_pairs if config.order_weight else 0
+    order = (config.order_pairs if config.order_weight else 0), config.order_of
+    rest = config.crop, config.seed, config.border, *order
     if defence.kind in ("AAT", "AT-anchors"):
         width = defence.band * config.identity_mos
         return AnchoredSampler(train, config.batch, defence.anchors, width, *rest)

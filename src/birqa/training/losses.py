@@ -1,4 +1,4 @@
-"""Loss (5) of the paper, MSE + alpha (1 - PLCC), and the loss that the order of steps of codecs has."""
+"""Loss (5) of the paper, MSE + alpha (1 - PLCC), and the loss that the order of fine steps has."""
 
 import torch
 from torch import Tensor
