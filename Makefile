@@ -242,10 +242,10 @@ remake-birqa.kadid-tid: $(DEV)/ready $(SETS)/train-tid.csv $(SETS)/kadid-test/me
 
 # Hardened: recipes/harden.sh tells its legs.
 remake-birqa.kadid-aat: $(DEV)/ready $(SETS)/train.csv $(SETS)/kadid-test/meta.csv
-	recipes/harden.sh $(DEV)/bin/python $(SETS)/train.csv birqa.kadid 6
+	recipes/harden.sh $(DEV)/bin/python $(SETS)/train.csv birqa.kadid 7
 	$(call CALIBRATE,birqa.kadid-aat)
 	$(call SHIP,birqa.kadid-aat,birqa.kadid-aat)
-	for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do \
+	for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do \
 		cp runs/birqa.kadid-aat-$$leg/curves.csv benchmarks/results/aat-curves-$$leg.csv || exit; \
 	done
 	cp runs/birqa.kadid-aat-10/bound.png docs/aat-bound.png

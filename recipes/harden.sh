@@ -2,8 +2,8 @@
 # The legs of birqa.kadid-aat: anchored adversarial training. Each of the first six begins with what the one before
 # it has left, which is from the fourth on the mean of the weights before and after it. Then they go in pairs, of
 # which the mean is left: 7 and 8 begin with what 6 has left, 9 and 10 with the mean of 7 and 8, 11, 12 and 13 with
-# that of 9 and 10, and 14 with that of 11 and 12. The mean of 13 and 14, and of that and the mean of 7 and 8, lands
-# in runs/birqa.kadid-aat/model.
+# that of 9 and 10, and 14 with that of 11 and 12. 15 begins with the mean of 13 and 14. The mean of that and the
+# mean of 7 and 8, and of this and 15, lands in runs/birqa.kadid-aat/model.
 #
 #   recipes/harden.sh PYTHON DATA START VERSION [options of birqa train]
 #
@@ -18,7 +18,7 @@ mean_of() {
 left_by() {
     echo runs/birqa.kadid-aat-$1-mean/model
 }
-for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
+for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
     run=runs/birqa.kadid-aat-$leg
     "$python" -m birqa train --data "$data" --recipe recipes/birqa.kadid-aat-$leg.json --from "$start" \
         --name birqa.kadid-aat --version "$version" --card $card -o $run "$@"
@@ -41,4 +41,5 @@ for leg in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do
     [ $leg -ne 13 ] || start=$(left_by 12)
 done
 rm -rf runs/birqa.kadid-aat
-mean_of "$(left_by 8)" "$(left_by 14)" runs/birqa.kadid-aat/model
+mean_of "$(left_by 8)" "$(left_by 14)" "$(left_by 8-14)"
+mean_of "$(left_by 8-14)" runs/birqa.kadid-aat-15/model runs/birqa.kadid-aat/model

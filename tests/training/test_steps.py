@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import laplace
 
 from birqa.training.steps import (
     CODECS,
@@ -17,7 +16,6 @@ from birqa.training.steps import (
     NOISE,
     QUALITIES,
     RATIO,
-    SCALES,
     known_step,
 )
 
@@ -80,27 +78,17 @@ def test_noise_grows_by_the_ratio_on_a_picture_as_dark_as_its_reference():
     assert DARKEST * 0.6 < max(darkness) <= DARKEST * 1.1
 
 
-def test_noise_on_blur_is_noise_on_one_blurred_picture(ref):
-    for start, *pictures in steps(ref, "noise on blur"):
-        np.testing.assert_array_equal(start, eight_bit(ref))
-        better, worse = (np.std(laplace(picture.astype(float), axes=(0, 1))) for picture in pictures)
-        assert better < worse
-        # One blurred picture under both: averaged over pixels, what they differ by is noise alone.
-        means = [picture[8:-8, 8:-8].mean() for picture in pictures]
-        assert abs(means[0] - means[1]) < 2
-
-
 def test_scales_lose_more_at_the_larger_factor():
-    # Bands up to 0.45 cycles a pixel, so that each factor takes some of them.
+    # White noise, slightly blurred, so that each factor takes some of its bands.
     rng = np.random.default_rng(0)
     noise = cv2.GaussianBlur(rng.random((96, 96, 3)), (0, 0), 0.7).astype(np.float32).transpose(2, 0, 1)
     for start, *pictures in steps(noise, "scale", 60):
+        np.testing.assert_array_equal(start, eight_bit(noise))
         better, worse = (np.mean((picture.astype(float) - start) ** 2) for picture in pictures)
         assert 0 < better < worse
 
 
-def test_scaling_keeps_a_flat_picture_and_makes_blocks_of_few_pixels():
-    assert all(9 / 8 <= factor <= 4 and factor.numerator < 10 for factor in SCALES)
+def test_scaling_leaves_a_flat_picture_flat():
     flat = np.full((3, 50, 70), 77 / 255, np.float32)
     assert all(np.all(pictures == 77) for pictures in steps(flat, "scale", 30))
 

@@ -94,7 +94,7 @@ class TrainingConfig:
     """Of the references of the first so many pictures of a batch the order is asked."""
     order_of: tuple[str, ...] = ("codec",)
     """Ways of damage whose order is asked, each as often as it is named: codec, noise (on pictures darkened
-    too), noise on blur, scale."""
+    too), scale (made smaller and large again)."""
     identity_mos: float = 1.0
     """Rating that people give to an undistorted picture on the data's scale: ratings are divided by it and
     capped at 1, because identical pictures score 1 by construction."""

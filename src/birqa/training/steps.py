@@ -1,12 +1,11 @@
 """Fine steps of damage whose order is known without anybody's rating."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 Picture = NDArray[np.uint8]
 """(H, W, 3)."""
@@ -19,14 +18,9 @@ DARKEST = 8
 """Noise is laid on pictures at this part of their brightness and more."""
 NOISE = 1.0, 12.0
 """Standard deviations, grey levels."""
-BLUR = 0.5, 2.0
-"""Standard deviations, pixels."""
-NOISE_ON_BLUR = 4.0, 30.0
+SCALES = 1.1, 4.0
 RATIO = 1.15, 1.8
 """Of the worse noise or scale to the better one."""
-SCALES = sorted({Fraction(p, q) for p in range(2, 10) for q in range(1, p) if 9 * q <= 8 * p <= 32 * q})
-"""Of few pixels each, from 9/8 to 4, since people scale by such factors and their grids leave marks."""
-KERNELS = Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS
 
 
 def known_step(
@@ -53,26 +47,13 @@ def _noise(picture: Picture, rng: np.random.Generator) -> list[Picture]:
     return [dark, *(_noisy(dark, deviation, rng) for deviation in _two(NOISE, rng))]
 
 
-def _noise_on_blur(picture: Picture, rng: np.random.Generator) -> list[Picture]:
-    blur = ImageFilter.GaussianBlur(rng.uniform(*BLUR))
-    blurred = np.asarray(Image.fromarray(picture).filter(blur))
-    return [picture, *(_noisy(blurred, deviation, rng) for deviation in _two(NOISE_ON_BLUR, rng))]
-
-
 def _scale(picture: Picture, rng: np.random.Generator) -> list[Picture]:
-    least, most = RATIO
-    slight = [factor for factor in SCALES if factor * least <= SCALES[-1]]
-    better = slight[int(rng.integers(len(slight)))]
-    larger = [factor for factor in SCALES if least <= factor / better <= most]
-    worse = larger[int(rng.integers(len(larger)))]
-    kernel = KERNELS[int(rng.integers(len(KERNELS)))]
-    return [picture, *(_scaled(picture, factor, kernel) for factor in (better, worse))]
+    return [picture, *(_scaled(picture, factor) for factor in _two(SCALES, rng))]
 
 
 KINDS: dict[str, Callable[[Picture, np.random.Generator], list[Picture]]] = {
     "codec": _codec,
     "noise": _noise,
-    "noise on blur": _noise_on_blur,
     "scale": _scale,
 }
 """What makes the reference, the better picture and the worse one."""
@@ -96,10 +77,7 @@ def _noisy(picture: Picture, deviation: float, rng: np.random.Generator) -> Pict
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
 
 
-def _scaled(picture: Picture, factor: Fraction, kernel: Image.Resampling) -> Picture:
-    """Made smaller and large again, on one grid throughout."""
-    height, width = picture.shape[:2]
-    beyond = (-height % factor.numerator, -width % factor.numerator)
-    whole = Image.fromarray(np.pad(picture, [(0, beyond[0]), (0, beyond[1]), (0, 0)], mode="edge"))
-    small = whole.resize([int(side / factor) for side in whole.size], Image.Resampling.BOX)
-    return np.asarray(small.resize(whole.size, kernel))[:height, :width]
+def _scaled(picture: Picture, factor: float) -> Picture:
+    whole = Image.fromarray(picture)
+    small = whole.resize([round(side / factor) for side in whole.size], Image.Resampling.BOX)
+    return np.asarray(small.resize(whole.size, Image.Resampling.BICUBIC))
