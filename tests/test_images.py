@@ -8,6 +8,7 @@ import zlib
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pillow_jxl  # noqa: F401 - teaches Pillow to write JPEG XL
 import pytest
@@ -310,6 +311,19 @@ def test_tiff_variants_that_pillow_misreads():
     tifffile.imwrite(swapped, np.full((4, 5), 0.5, np.float32), byteorder=">", compression="zlib")
     with pytest.raises(ImageError, match="compressed big-endian TIFF, which Pillow misreads"):
         load_image(swapped)
+
+
+@pytest.mark.parametrize(("depth", "told"), [(8, False), (10, True), (12, True)])
+def test_avif_of_more_than_8_bits_is_read_at_8_with_a_warning(depth, told):
+    samples = np.full((16, 16, 3), 100, np.uint8 if depth == 8 else np.uint16)
+    written, data = cv2.imencode(".avif", samples, [cv2.IMWRITE_AVIF_DEPTH, depth])
+    assert written
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pixels = load_image(data.tobytes())
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (16, 16, 3))
+    assert ["10- or 12-bit colour was read at 8 bits" in str(one.message) for one in caught] == [True] * told
+    assert all(one.filename == __file__ for one in caught)
 
 
 def test_16_bit_colour_is_read_at_8_bits_with_a_warning(tmp_path):

@@ -26,6 +26,8 @@ ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryvie
 ResizeMode = Literal["none", "dist-to-ref", "ref-to-dist"]
 
 _ORIENTATION_TAG = 0x0112
+_LOOKED_AT = 2**16
+"""Bytes at the beginning of a file, in which its properties stand."""
 _TIFF_BITS, _TIFF_COMPRESSION, _TIFF_PHOTOMETRIC, _TIFF_PLANES, _TIFF_SAMPLE_FORMAT = 258, 259, 262, 284, 339
 
 
@@ -58,9 +60,9 @@ def load_image(
 
     **Deep colour is read at 8 bits.** Pillow keeps 16 bits for grey only: a 16-bit RGB(A) PNG or TIFF, a
     16-bit grey+alpha PNG, a PPM of more than 8 bits, a 10- or 12-bit AVIF and deep colour in JPEG XL arrive
-    cut to 8 bits, so they give uint8. For PNG, TIFF and PPM a warning says so; for other formats Pillow
-    leaves no trace of it. To compare such pictures at full depth, decode them with another library and pass
-    the arrays.
+    cut to 8 bits, so they give uint8, and a warning says so (for AVIF and JPEG XL not where ``source`` is a
+    Pillow image, which leaves no trace of it). To compare such pictures at full depth, decode them with
+    another library and pass the arrays.
 
     An embedded ICC profile is converted to sRGB (perceptual intent); one that differs from sRGB by no more
     than one level is taken as sRGB, and one that cannot be used is ignored with a warning. CMYK without a
@@ -232,10 +234,13 @@ def _open(file: Any, name: str, max_pixels: int) -> Image.Image:
         file.seek(0)
     except (AttributeError, io.UnsupportedOperation):
         file = io.BytesIO(file.read())
-    is_jpeg_xl = file.read(max(map(len, jpeg_xl.SIGNATURES))).startswith(jpeg_xl.SIGNATURES)
+    start = file.read(_LOOKED_AT)
     file.seek(0)
-    if not is_jpeg_xl:
-        return Image.open(file)
+    if not start.startswith(jpeg_xl.SIGNATURES):
+        image = Image.open(file)
+        if image.format == "AVIF" and _is_deep_avif(start):
+            _warn_of_cut(name, "10- or 12-bit")
+        return image
     # The reader decodes all pixels as it opens a file, and of several frames keeps the last.
     try:
         header = jpeg_xl.read_header(file.read())
@@ -253,10 +258,24 @@ def _open(file: Any, name: str, max_pixels: int) -> Image.Image:
             ) from None
     file.seek(0)
     try:
-        return Image.open(file)
+        image = Image.open(file)
     except RuntimeError:
         # The reader's own words are about how it was built.
         raise OSError("the JPEG XL decoder refuses it") from None
+    if header.depth > 8 and not image.mode.startswith("I"):
+        _warn_of_cut(name, f"{header.depth}-bit")
+    return image
+
+
+def _is_deep_avif(start: bytes) -> bool:
+    """Source: AV1 Codec ISO Media File Format Binding, AV1CodecConfigurationRecord, high_bitdepth."""
+    at = start.find(b"av1C")
+    return at >= 0 and len(start) > at + 6 and bool(start[at + 6] & 0x40)
+
+
+def _warn_of_cut(name: str, depth: str) -> None:
+    # The caller of load_image.
+    warnings.warn(f"{name}: {depth} colour was read at 8 bits, Pillow can do no more", stacklevel=4)
 
 
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
@@ -335,7 +354,7 @@ def _to_array(image: Image.Image, name: str, background: Sequence[float], max_pi
                     f"{name} marks a transparent colour in 16-bit colour, which cannot be read exactly: "
                     "export it with an alpha channel"
                 )
-            warnings.warn(f"{name}: 16-bit colour was read at 8 bits, Pillow can do no more", stacklevel=3)
+            _warn_of_cut(name, "16-bit")
         pixels, alpha = _colour(image, name, raw_modes)
     if alpha is not None and alpha.min() < 255:
         pixels = _composite(pixels, alpha, background)

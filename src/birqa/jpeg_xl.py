@@ -12,26 +12,31 @@ _RATIOS = (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1)
 
 @dataclass(frozen=True)
 class Header:
-    """`width` and `height` in pixels, as stored: a file may ask to be turned on its side."""
+    """`width` and `height` in pixels, as stored: a file may ask to be turned on its side; `depth` in bits."""
 
     width: int
     height: int
-    animated: bool
+    animated: bool = False
+    depth: int = 8
 
 
 def read_header(data: bytes) -> Header:
     """`data` begins with one of `SIGNATURES`. Raises ValueError where no header follows."""
     bits = _Bits(_codestream(data)[2:])
     height, width = _size(bits)
-    animated = False
-    # Most files that are not animated say "all as usual", or no more than which way is up.
-    if not bits.take(1) and bits.take(1):
+    # Most files say "all as usual", or no more than which way is up.
+    if bits.take(1):
+        return Header(width, height)
+    if bits.take(1):
         bits.take(3)
         if bits.take(1):
             _size(bits)
-        # Behind a preview, whose size would follow, the frames are not looked for.
-        animated = not bits.take(1) and bool(bits.take(1))
-    return Header(width, height, animated)
+        # Behind a preview, whose size would follow, frames and depth are not looked for.
+        if bits.take(1):
+            return Header(width, height)
+        if bits.take(1):
+            return Header(width, height, animated=True)
+    return Header(width, height, depth=_depth(bits))
 
 
 class _Bits:
@@ -65,6 +70,13 @@ def _size(bits: _Bits) -> tuple[int, int]:
         return height, side()
     numerator, denominator = _RATIOS[ratio - 1]
     return height, height * numerator // denominator
+
+
+def _depth(bits: _Bits) -> int:
+    is_float = bits.take(1)
+    usual = (32, 16, 24) if is_float else (8, 10, 12)
+    chosen = bits.take(2)
+    return usual[chosen] if chosen < 3 else 1 + bits.take(6)
 
 
 def _codestream(data: bytes) -> bytes:
