@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -151,8 +151,11 @@ def attack_folder(
     budget: float,
     directions: Sequence[Way],
     settings: dict[str, Any],
+    prepare: Callable[[Way], None] = lambda way: None,
 ) -> Iterator[tuple[Pair, Outcome | str]]:
     """Attack every pair; pictures go to `out`, what was done to `out/attack.json` after each of them.
+
+    `prepare` is called before each picture that is attacked, with the direction.
 
     A run that was broken off goes on where it was, if its `settings` are the same; a picture whose files or
     direction are not those of that run is attacked again. A picture that cannot be attacked gives a sentence
@@ -171,6 +174,7 @@ def attack_folder(
         if known and known.inputs == inputs and file.exists():
             done[name] = known
             return replace(known.outcome, ref=str(pair.ref), dist=str(pair.dist), attacked=str(file))
+        prepare(direction)
         # What stays of a run that is killed between picture and record is known to be its own.
         keep(name)
         try:

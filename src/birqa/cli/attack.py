@@ -131,22 +131,28 @@ def command(
         "train_digest": trained_on,
         "train_steps": train_steps if train_pairs else None,
     }
+    trained: set[str] = set()
+
+    def prepare(way: str) -> None:
+        if not isinstance(chosen, TrainedAttack) or way in trained:
+            return
+        print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
+        batches = (
+            (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
+            for crops in unrated_batches(others, train_steps, seed=seed)
+        )
+        chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
+        trained.add(way)
+
     results: Iterable[tuple[Pair, Outcome | str]]
-    if not one_picture:
-        # Refuses a folder of another attack now, before hours of training; attacks as results are asked for.
-        results = attack_folder(chosen, target, pairs, out, limit, directions, settings)
-    if isinstance(chosen, TrainedAttack):
-        for way in sorted(set(directions)):
-            print(f"birqa: training {attack} to push scores {way}, {train_steps} steps", file=sys.stderr)
-            batches = (
-                (torch.from_numpy(crops.dist).to(place), torch.from_numpy(crops.ref).to(place))
-                for crops in unrated_batches(others, train_steps, seed=seed)
-            )
-            chosen.train(target.surrogate, batches, 1 if way == "up" else -1)
     if one_picture:
+        prepare(directions[0])
         with options.progress_bar("Attacking") as progress:
             counted = replace(target, surrogate=_counted(target.surrogate, progress, chosen.calls))
             results = [(pairs[0], attack_file(chosen, counted, pairs[0], out, limit, directions[0]))]
+    else:
+        # Attacks as results are asked for; what is done already needs no training again.
+        results = attack_folder(chosen, target, pairs, out, limit, directions, settings, prepare)
     if not as_json:
         print(f"# {json.dumps(settings)}")
         print("before", "after", "PSNR", "SSIM", "picture", sep="\t", flush=True)
