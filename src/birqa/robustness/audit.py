@@ -7,7 +7,6 @@ figure, the suspicion, by logistic regression on clean and on attacked pictures;
 pictures that the regression did not see.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from birqa.codecs import through_codec
 from birqa.images import to_float
 from birqa.metric import FullReferenceMetric, create_metric
 from birqa.registry import WEIGHTS, find_model
@@ -189,14 +189,12 @@ def threshold_at(suspicions: Sequence[float], false_alarms: float) -> float:
     return float(ordered[len(ordered) - allowed - 1])
 
 
-def _levels(image: Picture) -> Image.Image:
-    return Image.fromarray(np.rint(to_float(image) * 255).clip(0, 255).astype(np.uint8))
+def _levels(image: Picture) -> NDArray[np.uint8]:
+    return np.rint(to_float(image) * 255).clip(0, 255).astype(np.uint8)
 
 
 def _through_jpeg(image: Picture) -> Picture:
-    file = io.BytesIO()
-    _levels(image).save(file, "JPEG", quality=50)
-    return np.array(Image.open(file))
+    return through_codec(_levels(image), "JPEG", quality=50)
 
 
 def _moved(image: Picture, by: tuple[int, int]) -> Picture:
@@ -206,4 +204,4 @@ def _moved(image: Picture, by: tuple[int, int]) -> Picture:
 
 
 def _blurred(image: Picture) -> Picture:
-    return np.array(_levels(image).filter(_BLUR))
+    return np.array(Image.fromarray(_levels(image)).filter(_BLUR))

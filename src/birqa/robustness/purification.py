@@ -6,16 +6,13 @@ and an attacker who changes it meets another draw at every step. Attackers who k
 draws (Athalye et al. 2018, "Obfuscated gradients give a false sense of security").
 """
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from math import radians
 from typing import cast
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +20,7 @@ from birqa.attacks.base import Metric, generators
 from birqa.attacks.subjects import Subject
 from birqa.blind.denoiser import Denoiser
 from birqa.certify.denoising import DENOISER
+from birqa.codecs import through_codec
 from birqa.engines.torch import load_single, run_single
 from birqa.registry import find_model
 
@@ -91,9 +89,7 @@ def _through_jpeg(pictures: Tensor) -> Tensor:
     decoded = []
     for picture in pictures.detach():
         levels = torch.round(picture * 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        file = io.BytesIO()
-        Image.fromarray(levels).save(file, "JPEG", quality=50)
-        decoded.append(torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1))
+        decoded.append(torch.from_numpy(through_codec(levels, "JPEG", quality=50)).permute(2, 0, 1))
     return torch.stack(decoded).to(pictures) / 255
 
 

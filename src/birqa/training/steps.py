@@ -1,11 +1,12 @@
 """Fine steps of damage whose order is known without anybody's rating."""
 
 from collections.abc import Callable, Sequence
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from birqa.codecs import through_codec
 
 Picture = NDArray[np.uint8]
 """(H, W, 3)."""
@@ -39,7 +40,8 @@ def _codec(picture: Picture, rng: np.random.Generator) -> list[Picture]:
     codec = CODECS[rng.integers(len(CODECS))]
     step = int(rng.integers(LEAST_STEP, LARGEST_STEP + 1))
     better = int(rng.integers(QUALITIES[0] + step, QUALITIES[1] + 1))
-    return [picture, *(_through(picture, codec, quality) for quality in (better, better - step))]
+    stored = (through_codec(picture, codec, quality=quality) for quality in (better, better - step))
+    return [picture, *stored]
 
 
 def _noise(picture: Picture, rng: np.random.Generator) -> list[Picture]:
@@ -63,13 +65,6 @@ def _two(span: tuple[float, float], rng: np.random.Generator) -> tuple[float, fl
     ratio = rng.uniform(*RATIO)
     low = float(np.exp(rng.uniform(np.log(span[0]), np.log(span[1] / ratio))))
     return low, low * ratio
-
-
-def _through(picture: Picture, codec: str, quality: int) -> Picture:
-    buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, codec, quality=quality)
-    with Image.open(buffer) as decoded:
-        return np.asarray(decoded.convert("RGB"))
 
 
 def _noisy(picture: Picture, deviation: float, rng: np.random.Generator) -> Picture:

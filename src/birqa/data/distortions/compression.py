@@ -1,12 +1,10 @@
 """Lossy codecs: JPEG, JPEG 2000, and coders of DCT coefficients."""
 
-from io import BytesIO
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 from scipy.fft import dctn, idctn
 
+from birqa import codecs
 from birqa.data.distortions._pixels import Image, clip, from_uint8, to_uint8
 from birqa.data.distortions.transform import (
     ShiftedDCT,
@@ -130,8 +128,4 @@ def sparse_sampling(image: Image, target: float) -> Image:
 
 
 def through_codec(image: Image, codec: str, **options: object) -> Image:
-    buffer = BytesIO()
-    PillowImage.fromarray(to_uint8(image)).save(buffer, format=codec, **options)
-    buffer.seek(0)
-    with PillowImage.open(buffer) as decoded:
-        return from_uint8(np.asarray(decoded.convert("RGB")))
+    return from_uint8(codecs.through_codec(to_uint8(image), codec, **options))
