@@ -85,14 +85,14 @@ def test_speed():
 
 
 def test_what_an_optimiser_gains():
-    assert "ends 5 to 9 dB of PSNR above where it began, with the plain one at most 1" in readme()
+    assert "ends 2 to 8 dB of PSNR above where it began, with the plain one at most 1" in readme()
     rows = measured("in-use")["rows"]
     gained = {
         name: [row["psnr_after"] - row["psnr_before"] for row in rows if row["metric"] == name]
         for name in ("birqa.kadid", "birqa.kadid-aat")
     }
-    assert round(min(gained["birqa.kadid-aat"])) == 5
-    assert round(max(gained["birqa.kadid-aat"])) == 9
+    assert round(min(gained["birqa.kadid-aat"])) == 2
+    assert round(max(gained["birqa.kadid-aat"])) == 8
     assert round(max(gained["birqa.kadid"])) == 1
 
 
@@ -116,17 +116,17 @@ def test_what_the_audit_finds():
     record = measured("audit")
     found = {row["attack"]: row["detected"] for row in record["rows"] if row["budget"] == 4 / 255}
     said = (
-        "nearly all of what PGD does at 4/255, three in four of C&W, six in ten of FGSM, at about one false "
-        "alarm in a hundred (no more of photographs that were reduced and enlarged again), but hardly any "
+        "nearly all of what PGD does at 4/255, three in four of C&W, half of FGSM, at less than one false "
+        "alarm in a hundred (also of photographs that were reduced and enlarged again), but hardly any "
         "picture of an attacker who takes the shifts into account"
     )
     assert said in readme()
     assert found["pgd"] > 0.9
     assert found["cw"] == pytest.approx(0.75, abs=0.05)
-    assert found["fgsm"] == pytest.approx(0.6, abs=0.05)
+    assert found["fgsm"] == pytest.approx(0.5, abs=0.05)
     assert found["pgd that knows of the shifts"] < 0.05
-    assert record["false_alarms"] == pytest.approx(0.01, abs=0.005)
-    assert max(record["false_alarms_resampled"], record["false_alarms_large"]) <= record["false_alarms"]
+    alarms = "false_alarms", "false_alarms_resampled", "false_alarms_large"
+    assert max(record[name] for name in alarms) < 0.01
 
 
 def test_what_a_certificate_costs():
