@@ -1,8 +1,9 @@
 """Readings of hardened weights, by which legs of their training are chosen, on photographs that no card uses.
 
-SROCC on the middle 256x256 of 150 rated pairs, clean and under FGSM and PGD (10 steps); and falling, the
-share of the fine steps of a codec at which the score falls, on 12 photographs that benchmarks/outside.py
-leaves alone too.
+SROCC on the middle 256x256 of 150 rated pairs, clean and under FGSM and PGD (10 steps); and on 12 photographs
+that benchmarks/outside.py and in_use.py leave alone too, falling, the share of the fine steps of a codec at
+which the score falls, and restored, the mean gain of PSNR in dB where gradient on the score alone restores
+them from blur and from noise, as benchmarks/in_use.py does, and the least.
 
     python benchmarks/readings.py birqa.kadid-aat runs/birqa.kadid-aat-11/model
 """
@@ -26,6 +27,7 @@ from birqa.evaluation.agreement import spearman
 from birqa.images import load_image, to_float
 from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
+from in_use import DEGRADATIONS
 
 PAIRS, CHUNK, SIDE = 150, 10, 256
 PHOTOGRAPHS = Path("../shared/data/refs384")
@@ -36,6 +38,7 @@ QUALITIES = {
     "WEBP": (97, 93, 89, 85, 81, 77, 73, 70),
     "AVIF": (90, 85, 80, 75, 70, 65, 60, 50),
 }
+DEGRADED, RESTORED_SIDE, RESTORING_STEPS, RATE = ("blur", "noise"), 192, 150, 0.002
 
 
 def photographs(cards: set[str]) -> list[np.ndarray]:
@@ -58,6 +61,25 @@ def falling(module: nn.Module, pictures: list[np.ndarray], codec: str) -> float:
                 scores.append(float(module(planes(load_image(stored))[None], planes(picture)[None])))
         steps += [before > after for before, after in pairwise(scores)]
     return float(np.mean(steps))
+
+
+def restored(module: nn.Module, pictures: list[np.ndarray], degradation: str) -> np.ndarray:
+    """Gain in dB of each picture."""
+    refs = [to_float(picture[:RESTORED_SIDE, :RESTORED_SIDE]) for picture in pictures]
+    start = torch.stack([planes(DEGRADATIONS[degradation](ref).astype(np.float32)) for ref in refs])
+    ref = torch.stack([planes(ref) for ref in refs])
+    tried = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([tried], lr=RATE)
+    for _ in range(RESTORING_STEPS):
+        optimiser.zero_grad()
+        (1 - module(tried, ref)).sum().backward()
+        optimiser.step()
+        with torch.no_grad():
+            tried.clamp_(0, 1)
+    errors = [
+        (torch.round(one.detach() * 255) / 255 - ref).square().flatten(1).mean(1) for one in (start, tried)
+    ]
+    return 10 * torch.log10(errors[0] / errors[1]).numpy()
 
 
 def planes(picture: np.ndarray) -> torch.Tensor:
@@ -101,7 +123,10 @@ def main() -> None:
                     read[label] += module(tries, ref[part]).tolist()
         found = {label: spearman(np.array(scores), mos.numpy()) for label, scores in read.items()}
         found |= {f"falling {codec}": falling(module, pictures, codec) for codec in QUALITIES}
-        print(name, {label: round(value, 3) for label, value in found.items()}, flush=True)
+        for degradation in DEGRADED:
+            gains = restored(module, pictures, degradation)
+            found |= {f"restored {degradation}": gains.mean(), f"{degradation}, least": gains.min()}
+        print(name, {label: round(float(value), 3) for label, value in found.items()}, flush=True)
 
 
 if __name__ == "__main__":
