@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from birqa.attacks.base import Metric
 from birqa.attacks.subjects import load_subject
 from birqa.data.distortions import blur, compression, noise
 from birqa.engines.torch import to_tensor
@@ -66,20 +67,13 @@ def main() -> None:
         for degradation, degrade in DEGRADATIONS.items():
             start = torch.cat([to_tensor(degrade(ref).astype(np.float32)) for ref in refs])
             ref = torch.cat([to_tensor(ref) for ref in refs])
-            pictures = start.clone().requires_grad_()
-            optimiser = torch.optim.Adam([pictures], lr=args.rate)
-            for _ in range(args.steps):
-                optimiser.zero_grad()
-                (1 - loss_of(pictures, ref)).sum().backward()
-                optimiser.step()
-                with torch.no_grad():
-                    pictures.clamp_(0, 1)
+            pictures = restore(loss_of, start, ref, args.steps, args.rate)
             row = {
                 "metric": subject.name,
                 "version": subject.version.split(" ")[0],
                 "degradation": degradation,
             }
-            for when, current in (("before", start), ("after", pictures.detach())):
+            for when, current in (("before", start), ("after", pictures)):
                 saved = torch.round(current * 255) / 255
                 with torch.no_grad():
                     row[f"score_{when}"] = float(subject.metric(saved, ref).mean())
@@ -92,7 +86,7 @@ def main() -> None:
                     row[f"{name}_{when}"] = float(np.mean(values))
             rows.append(row)
             print(json.dumps(row), flush=True)
-            sheet.append((metric, degradation, refs[0], start[0], pictures.detach()[0]))
+            sheet.append((metric, degradation, refs[0], start[0], pictures[0]))
     record = {
         "photographs": names, "side": args.side, "steps": args.steps, "rate": args.rate, "rows": rows,
     }  # fmt: skip
@@ -100,6 +94,19 @@ def main() -> None:
         part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     with replacing(args.picture) as part:
         draw(sheet, args.side, args.metrics).save(part, format="PNG")
+
+
+def restore(metric: Metric, start: torch.Tensor, ref: torch.Tensor, steps: int, rate: float) -> torch.Tensor:
+    """What following the score alone makes of `start`."""
+    pictures = start.clone().requires_grad_()
+    optimiser = torch.optim.Adam([pictures], lr=rate)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (1 - metric(pictures, ref)).sum().backward()
+        optimiser.step()
+        with torch.no_grad():
+            pictures.clamp_(0, 1)
+    return pictures.detach()
 
 
 def draw(sheet: list, side: int, metrics: list[str]) -> Image.Image:

@@ -9,25 +9,24 @@ them from blur and from noise, as benchmarks/in_use.py does, and the least.
 """
 
 import csv
-import io
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from birqa.attacks.base import bidirectional
 from birqa.attacks.fgsm import FGSM
 from birqa.attacks.pgd import PGD
+from birqa.codecs import through_codec
 from birqa.engines.torch import load_module
 from birqa.evaluation.agreement import spearman
 from birqa.images import load_image, to_float
 from birqa.ratings import read_rated_pairs
 from birqa.registry import find_model
-from in_use import DEGRADATIONS
+from in_use import DEGRADATIONS, restore
 
 PAIRS, CHUNK, SIDE = 150, 10, 256
 PHOTOGRAPHS = Path("../shared/data/refs384")
@@ -55,10 +54,9 @@ def falling(module: nn.Module, pictures: list[np.ndarray], codec: str) -> float:
     for picture in pictures:
         scores = []
         for quality in QUALITIES[codec]:
-            stored = io.BytesIO()
-            Image.fromarray(picture).save(stored, codec, quality=quality)
+            stored = through_codec(picture, codec, quality=quality)
             with torch.no_grad():
-                scores.append(float(module(planes(load_image(stored))[None], planes(picture)[None])))
+                scores.append(float(module(planes(stored)[None], planes(picture)[None])))
         steps += [before > after for before, after in pairwise(scores)]
     return float(np.mean(steps))
 
@@ -68,17 +66,8 @@ def restored(module: nn.Module, pictures: list[np.ndarray], degradation: str) ->
     refs = [to_float(picture[:RESTORED_SIDE, :RESTORED_SIDE]) for picture in pictures]
     start = torch.stack([planes(DEGRADATIONS[degradation](ref).astype(np.float32)) for ref in refs])
     ref = torch.stack([planes(ref) for ref in refs])
-    tried = start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([tried], lr=RATE)
-    for _ in range(RESTORING_STEPS):
-        optimiser.zero_grad()
-        (1 - module(tried, ref)).sum().backward()
-        optimiser.step()
-        with torch.no_grad():
-            tried.clamp_(0, 1)
-    errors = [
-        (torch.round(one.detach() * 255) / 255 - ref).square().flatten(1).mean(1) for one in (start, tried)
-    ]
+    end = restore(module, start, ref, RESTORING_STEPS, RATE)
+    errors = [(torch.round(one * 255) / 255 - ref).square().flatten(1).mean(1) for one in (start, end)]
     return 10 * torch.log10(errors[0] / errors[1]).numpy()
 
 

@@ -210,8 +210,8 @@ def outside() -> list[str]:
         "Series of pictures in which one damage grows from step to step, on held-out photographs and on "
         "screens drawn for it; nobody has rated them. Share of the steps at which the score falls / mean "
         f"SROCC of the score with the step, sign turned; {rows[0]['pictures']} pictures a series. First and "
-        "last: our mean score at the ends. birqa.kadid-aat was trained on the order of steps of JPEG and "
-        "WebP, on other photographs, and chosen after a reading of these series. "
+        "last: our mean score at the ends. birqa.kadid-aat was trained on the order of steps of JPEG, "
+        "WebP, noise and scales, on other photographs, and chosen after a reading of these series. "
         "`make benchmarks/results/outside.json`.",
         "",
         "| series | " + " | ".join(NAMES.get(name, name) for name in metrics) + " | first | last |",
