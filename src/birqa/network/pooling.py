@@ -30,4 +30,5 @@ class Coverage(NamedTuple):
 
     def mean(self, features: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C), weighted by the coverage."""
-        return torch.matmul(torch.matmul(features, self.columns), self.rows)
+        # Not as two products with vectors, which ONNX Runtime multiplies several times slower.
+        return (features * (self.rows[:, None] * self.columns)).sum((2, 3))
