@@ -8,7 +8,6 @@ is ours. What cancels inside the cells of every grid, such as a checkerboard of 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,17 +46,15 @@ def find_grid(dist: np.ndarray, ref: np.ndarray, shrink: int) -> Grid:
     """For two pictures (H, W, 3), uint8 or float, by their luma."""
     if shrink == 1:
         return CORNER
-    every = range(shrink)
     sums, counts = np.zeros((shrink, shrink)), np.zeros((shrink, shrink))
     for band in bands(dist.shape[:2], shrink):
-        change = _luma_change(dist[band], ref[band], shrink)
-        height, width = (side - shrink + 1 for side in change.shape)
-        change = np.add.reduce([change[row : row + height] for row in every], dtype=change.dtype)
-        change = np.add.reduce([change[:, column : column + width] for column in every], dtype=change.dtype)
-        for grid in np.ndindex(shrink, shrink):
-            cells = change[grid[0] :: shrink, grid[1] :: shrink]
-            sums[grid] += np.square(cells, dtype=np.float32).sum()
-            counts[grid] += cells.size
+        cells = _sums(_sums(_luma_change(dist[band], ref[band]), shrink).T, shrink).T
+        squares = np.square(cells, out=cells)
+        for row in range(shrink):
+            columns = squares[row::shrink].sum(0)
+            for column in range(shrink):
+                sums[row, column] += columns[column::shrink].sum()
+                counts[row, column] += squares[row::shrink, column::shrink].size
     return choose_grid(sums / counts)
 
 
@@ -71,18 +68,24 @@ def bands(size: Sequence[int], shrink: int) -> list[slice]:
     return [slice(top, top + rows) for top in range(0, height - rows + 1, every)] or [slice(0, rows)]
 
 
-def _luma_change(dist: np.ndarray, ref: np.ndarray, shrink: int) -> np.ndarray:
-    """In sixteenths; whole numbers, which are several times faster, where the pictures have them, in a type
-    that holds their sums over cells."""
-    kind: type[Any] = np.int16 if 255 * sum(LUMA) * shrink**2 < 2**15 else np.int32
-    if not dist.dtype == ref.dtype == np.uint8:
-        dist, ref, kind = to_float(dist), to_float(ref), np.float32
-    red, green, blue = (
-        np.subtract(dist[..., channel], ref[..., channel], dtype=kind) * kind(weight)
-        for channel, weight in enumerate(LUMA)
-    )
-    change: np.ndarray = red + green + blue
-    return change
+def _luma_change(dist: np.ndarray, ref: np.ndarray) -> NDArray[np.float32]:
+    """In sixteenths."""
+    if dist.dtype == ref.dtype == np.uint8:
+        change = np.subtract(dist, ref, dtype=np.int16).astype(np.float32)
+    else:
+        change = to_float(dist) - to_float(ref)
+    # Row by row, which is several times faster than channel by channel.
+    luma: NDArray[np.float32] = change @ np.array(LUMA, np.float32)
+    return luma
+
+
+def _sums(rows: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Of each `count` neighbouring rows."""
+    last = len(rows) - count + 1
+    total = rows[:last] + rows[1 : last + 1]
+    for row in range(2, count):
+        total += rows[row : row + last]
+    return total
 
 
 def margins(grid: Grid, size: Sequence[int], shrink: int) -> tuple[int, int, int, int]:
