@@ -1,6 +1,6 @@
 """Time and peak memory of one pair, birqa beside its peers, interleaved in one run.
 
-    python benchmarks/speed.py [--threads 2] [--rounds 5] [--out FILE]
+    python benchmarks/speed.py [--threads 2] [--rounds 15] [--out FILE]
 
 LPIPS's own package needs torchvision, so its AlexNet layers stand here with random weights: the arithmetic
 of LPIPS-AlexNet without its accuracy. Memory is the peak of a fresh process that scores one pair.
@@ -21,6 +21,7 @@ import numpy as np
 SIZES = {"512x384": (384, 512), "1920x1080": (1080, 1920), "3840x2160": (2160, 3840)}
 TIMED = ("512x384", "1920x1080")
 PEER = "LPIPS-AlexNet (torch)"
+DEFAULT = "birqa (onnx)"
 Score = Callable[[np.ndarray, np.ndarray], object]
 
 
@@ -99,7 +100,7 @@ def ms_ssim(threads: int) -> Score:
 
 
 METRICS: dict[str, Callable[[int], Score]] = {
-    "birqa (onnx)": birqa_onnx,
+    DEFAULT: birqa_onnx,
     "birqa.lite (onnx)": lite_onnx,
     "birqa (torch)": birqa_torch,
     PEER: lpips_alexnet,
@@ -131,14 +132,18 @@ def time_all(threads: int, rounds: int) -> list[dict[str, object]]:
                 if round_number:
                     seconds[name].append(time.perf_counter() - start)
         for name, values in seconds.items():
-            ratios = [own / peer for own, peer in zip(values, seconds[PEER], strict=True)]
+            ratios = {
+                peer: statistics.median(own / other for own, other in zip(values, seconds[peer], strict=True))
+                for peer in (PEER, DEFAULT)
+            }
             rows.append(
                 {
                     "size": size,
                     "metric": name,
                     "median_s": statistics.median(values),
                     "min_s": min(values),
-                    "ratio_to_lpips": statistics.median(ratios),
+                    "ratio_to_lpips": ratios[PEER],
+                    "ratio_to_birqa": ratios[DEFAULT],
                 }
             )
     return rows
@@ -159,7 +164,7 @@ def peak_megabytes(name: str, size: str, threads: int) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, help="Also write the figures to this JSON file.")
     parser.add_argument("--memory", nargs=2, metavar=("METRIC", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -172,7 +177,7 @@ def main() -> None:
     times = time_all(options.threads, options.rounds)
     memory = {
         (name, size): peak_megabytes(name, size, options.threads)
-        for name in ("birqa (onnx)", PEER)
+        for name in (DEFAULT, PEER)
         for size in SIZES
     }
     if options.out:

@@ -536,7 +536,7 @@ def test_bands_give_what_the_whole_picture_gives(name, metric_of, damage, monkey
     banded = metric.explain(dist, ref)
     height, width = (-(-side // metric.model.config.shrink) for side in (700, 450))
     if pixels == 1:
-        assert len(calls) - 1 == -(-height // 32)
+        assert len(calls) - 1 == -(-height // metric.model.config.multiple)
     else:
         assert len(calls) - 1 >= height * width // (2 * pixels)
     compare(whole, banded, tolerance=1e-5)
@@ -631,4 +631,5 @@ def test_a_pixel_more_than_whole_patches_hardly_changes_the_score(metric_of, dam
             )
             for rows, columns in ((side, side), (side + 1, side), (side, side + 1), (side + 1, side + 1))
         ]
-        assert np.ptp(scores) < 0.03, side
+        # Of 64 pixels a side birqa.lite has one cell of its coarsest level.
+        assert np.ptp(scores) < (0.04 if side == 64 else 0.03), side
