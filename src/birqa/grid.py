@@ -74,7 +74,7 @@ def _luma_change(dist: np.ndarray, ref: np.ndarray) -> NDArray[np.float32]:
         change = np.subtract(dist, ref, dtype=np.int16).astype(np.float32)
     else:
         change = to_float(dist) - to_float(ref)
-    # Row by row, which is several times faster than channel by channel.
+    # As one product: NumPy is slower channel by channel.
     luma: NDArray[np.float32] = change @ np.array(LUMA, np.float32)
     return luma
 

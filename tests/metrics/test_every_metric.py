@@ -631,5 +631,5 @@ def test_a_pixel_more_than_whole_patches_hardly_changes_the_score(metric_of, dam
             )
             for rows, columns in ((side, side), (side + 1, side), (side, side + 1), (side + 1, side + 1))
         ]
-        # Of 64 pixels a side birqa.lite has one cell of its coarsest level.
-        assert np.ptp(scores) < (0.04 if side == 64 else 0.03), side
+        # Of 64 pixels a side birqa.lite has one cell of its coarsest level, and moves by .031.
+        assert np.ptp(scores) < (0.04 if (name, side) == ("birqa.lite", 64) else 0.03), side

@@ -30,5 +30,5 @@ class Coverage(NamedTuple):
 
     def mean(self, features: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, C), weighted by the coverage."""
-        # Not as two products with vectors, which ONNX Runtime multiplies several times slower.
+        # Not as two products with vectors, on which ONNX Runtime is slower.
         return (features * (self.rows[:, None] * self.columns)).sum((2, 3))
