@@ -13,7 +13,7 @@ from toys import flat, linear, pictures, smooth, wavy
 from birqa.attacks import ATTACKS, TrainedAttack, bidirectional, create_attack
 from birqa.attacks.apgd import APGD, _checkpoints
 from birqa.attacks.autoattack import AutoAttack
-from birqa.attacks.base import round_to_levels
+from birqa.attacks.base import Forms, Goal, best_on_levels, round_to_levels
 from birqa.attacks.cw import CW
 from birqa.attacks.facpa import FACPA
 from birqa.attacks.fgsm import FGSM
@@ -214,6 +214,95 @@ def test_more_steps_and_restarts_never_hurt():
     assert (wavy(many, ref) >= wavy(one, ref)).all()
     short, long = (IFGSM(steps=s, step=0.02)(wavy, dist, ref, [0.05])[0] for s in (3, 12))
     assert (wavy(long, ref) >= wavy(short, ref)).all()
+
+
+@pytest.mark.parametrize("name", ["ifgsm", "pgd"])
+@pytest.mark.parametrize("budget", [2 / 255, 8 / 255, 20 / 255])
+def test_steps_reach_the_far_side_of_every_budget(name, budget):
+    """Of a linear score FGSM finds the optimum, wherever the climb began."""
+    dist, ref = pictures(2)
+    score = linear(torch.randn(dist.shape[1:], generator=torch.Generator().manual_seed(1)))
+    (best,), (found,) = (create_attack(one)(score, dist, ref, [budget]) for one in ("fgsm", name))
+    gains = [score(one, ref) - score(dist, ref) for one in (found, best)]
+    torch.testing.assert_close(gains[0], gains[1], rtol=1e-4, atol=0)
+
+
+def test_a_step_that_is_given_is_kept():
+    dist, ref = pictures(1)
+    (found,) = IFGSM(steps=2, step=1 / 255)(linear(torch.ones(dist.shape[1:])), dist, ref, [8 / 255])
+    torch.testing.assert_close(found - dist, torch.full_like(dist, 2 / 255))
+
+
+@pytest.mark.parametrize("name", ["ifgsm", "pgd", "apgd", "autoattack", "square", "parsimonious"])
+def test_what_keeps_the_best_never_ends_below_where_it_began(name):
+    """Whatever a random start or rounding to levels costs; the hill is a sample's width wide."""
+
+    def narrow(dist, ref):
+        return -(dist - ref).abs().mean((1, 2, 3))
+
+    _, ref = pictures(2)
+    ref = torch.round(255 * ref) / 255
+    attack = create_attack(name, eight_bit=True, **QUICK.get(name, {}))
+    (attacked,) = attack(narrow, ref, ref, [3 / 255])
+    assert torch.equal(attacked, ref)
+
+
+@pytest.mark.parametrize(("met", "kept"), [(5.6, 5), (5.3, 5), (4.9, 5), (4.2, 5), (9.0, 0)])
+def test_rounding_to_levels_does_not_undo_an_attack(met, kept):
+    """The score, that of the level, falls off a cliff beyond 5.8 of them: the nearest to 5.6 is past it, the
+    nearest to 4.2 is not the best, and from 9 there is nothing but the picture itself."""
+
+    def cliff(dist, ref):
+        level = 255 * (dist - ref)
+        return torch.where(level > 5.8, level - 20, level).mean((1, 2, 3))
+
+    ref = torch.full((1, 3, 4, 4), 100 / 255)
+    goal = Goal(cliff, ref, torch.ones(1))
+    found = best_on_levels(goal, ref + met / 255, ref, 10 / 255)
+    torch.testing.assert_close(255 * (found - ref), torch.full_like(ref, kept), atol=1e-3, rtol=0)
+
+
+def test_autoattack_climbs_by_every_form_of_a_gradient():
+    dist, ref = pictures(2)
+    score = linear(torch.randn(dist.shape[1:], generator=torch.Generator().manual_seed(1)))
+
+    def hidden(dist, ref):
+        return score(dist.detach(), ref) + 0 * dist.sum((1, 2, 3))
+
+    attack = AutoAttack(apgd=APGD(steps=20), square=Square(queries=1))
+    (best,) = create_attack("fgsm")(score, dist, ref, [0.03])
+    for forms in ((hidden, score), (score, hidden)):
+        (found,) = attack(Forms(forms), dist, ref, [0.03])
+        torch.testing.assert_close(score(found, ref), score(best, ref))
+    (found,) = attack(Forms((hidden,)), dist, ref, [0.03])
+    assert (score(found, ref) < score(best, ref) - 1).all()
+
+
+def test_a_stronger_part_is_another_attack(monkeypatch):
+    """Or results that were kept of the weaker one would be taken for its own."""
+    before = AutoAttack().settings()
+    assert before["apgd"]["steps"] == 100
+    monkeypatch.setattr(APGD, "revision", APGD.revision + 1)
+    assert AutoAttack().settings() != before
+
+
+def test_a_pattern_comes_back_from_beyond_its_budget():
+    """Trained the wrong way until it is full, it still learns the right one."""
+    dist, ref = pictures(1, height=8, width=8)
+    score = linear(torch.ones(dist.shape[1:]))
+    attack = UAP(side=8)
+    turns = [-1.0] * 60 + [1.0] * 120
+
+    def turning(dist, ref):
+        # Asked twice in each step of the training, for the changed picture and the plain one.
+        way = turns[min(calls[0] // 2, len(turns) - 1)]
+        calls[0] += 1
+        return way * score(dist, ref)
+
+    calls = [0]
+    attack.train(turning, [(dist, ref)] * len(turns), 1)
+    (found,) = attack(score, dist, ref, [0.03])
+    torch.testing.assert_close(found - dist, torch.full_like(dist, 0.03))
 
 
 @pytest.mark.parametrize(
@@ -444,7 +533,7 @@ def test_wrong_input_is_told():
 @pytest.mark.parametrize(
     ("name", "setting", "value"),
     [
-        *[("pgd", "step", value) for value in (0.0, -0.01, float("inf"))],
+        *[("pgd", "step", value) for value in (-0.01, float("inf"))],
         *[("square", "p_init", value) for value in (-1.0, 1.5)],
         *[("facpa", setting, 0) for setting in ("width", "depth")],
         *[("parsimonious", setting, 0) for setting in ("block", "batch", "blocks_at_once")],

@@ -1,6 +1,7 @@
 """Metrics under attack by their specs."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from birqa.attacks import create_attack
 from birqa.attacks.fgsm import FGSM
 from birqa.attacks.pgd import PGD
 from birqa.attacks.square import Square
-from birqa.attacks.subjects import GRADIENTS, Subject, load_subject
+from birqa.attacks.subjects import EVERY_GRID, EXACT, GRADIENTS, Subject, load_subject
 from birqa.engines.torch import load_module
 from birqa.export import save_model
 from birqa.network.birqa import BiRQA
@@ -26,13 +27,51 @@ def tensors(photographs, damage):
 def test_our_own_metric_has_its_scores_and_three_gradients(tensors, metric_of):
     subject = load_subject("birqa")
     assert subject.metric(*tensors).item() == pytest.approx(float(metric_of()(*tensors)), abs=1e-4)
-    assert tuple(subject.surrogates) == GRADIENTS
+    assert tuple(subject.surrogates) == (*GRADIENTS, EVERY_GRID)
     attack = create_attack("fgsm")
     assert subject.surrogate(attack) is subject.surrogates["straight-through"]
     assert subject.surrogate(attack, "soft") is subject.surrogates["soft"]
     assert subject.surrogate(create_attack("square"), "soft") is subject.metric
     with pytest.raises(ValueError, match="no bare gradient, only straight-through, soft, hard"):
         subject.surrogate(attack, "bare")
+
+
+def test_a_worst_case_attack_follows_every_form_whose_scores_are_the_metrics_own(tensors):
+    subject = load_subject("birqa")
+    attack = create_attack("autoattack")
+    assert subject.surrogate(attack).forms == tuple(subject.surrogates[form] for form in EXACT)
+    assert subject.surrogate(attack, "soft") is subject.surrogates["soft"]
+    assert subject.followed(attack) == "straight-through and hard"
+    assert subject.followed(create_attack("pgd")) == "straight-through"
+    for form in EXACT:
+        assert torch.equal(subject.surrogates[form](*tensors), subject.metric(*tensors))
+
+
+def test_the_mean_of_grids_does_not_jump_where_the_score_does():
+    """Halved by nearest neighbour on another grid than the corner's: .7 of a change the score takes the
+    corner's grid, at all of it the other."""
+    model = find_model("birqa")
+    module = load_module(model)
+    ref = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    pattern = torch.zeros_like(ref)
+    # Cancels on the corner's cells, adds up on those one column further.
+    pattern[..., 1::4], pattern[..., 2::4] = 0.1, 0.1
+    pattern[..., 0::4], pattern[..., 3::4] = -0.1, -0.1
+    plain = torch.full_like(pattern, 0.06)
+
+    def scores(metric, share):
+        return metric((0.3 + 0.4 * ref + share * pattern + (1 - share) * plain).clamp(0, 1), 0.3 + 0.4 * ref)
+
+    shares = torch.linspace(0.2, 0.8, 61)
+    with torch.no_grad():
+        jumps = [
+            max(
+                abs(float(scores(metric, later) - scores(metric, earlier)))
+                for earlier, later in pairwise(shares)
+            )
+            for metric in (module, module.mean_of_grids)
+        ]
+    assert jumps[0] > 4 * jumps[1]
 
 
 def test_piq_is_oriented_and_differentiable(tensors):

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 
-from birqa.attacks import create_attack
+from birqa.attacks import ATTACKS, create_attack
 from birqa.attacks.base import Attack
 from birqa.attacks.subjects import Subject
 from birqa.pairing import Pair
 from birqa.ratings import RatedPair
 from birqa.robustness import card as cards_module
+from birqa.robustness.card import _out_of_order
 from birqa.robustness.leaderboard import comparable, load_card, write_page
 from birqa.robustness.protocol import Protocol, load_protocol
 from birqa.robustness.purification import purified
@@ -483,3 +484,43 @@ def test_a_card_that_the_page_cannot_be_made_of_is_no_card(rated, protocol, tmp_
             ValueError, match=r"c.json is no robustness card: make one with birqa robustness\.$"
         ):
             load_card(path)
+
+
+def _gaining(name, up, down):
+    budgets = [
+        {"budget": budget, "up": {"gain": gain}, "down": {"gain": other}}
+        for budget, gain, other in zip((2 / 255, 8 / 255), up, down, strict=True)
+    ]
+    return {"settings": {"attack": name}, "budgets": budgets}
+
+
+def test_attacks_that_are_weaker_than_they_should_be_are_told():
+    weaker = [
+        _gaining("honest", (0.1, 0.2), (0.1, 0.6)),
+        _gaining("fgsm", (0.2, 0.4), (0.2, 0.4)),
+        _gaining("pgd", (0.3, 0.3), (0.3, 0.5)),
+        _gaining("cw", (0.1, 0.1), (0.1, 0.1)),
+        _gaining("autoattack", (0.29, 0.5), (0.31, 0.5)),
+    ]
+    ending = ": it is not converged, and the metric holds less than it seems"
+    assert _out_of_order(weaker) == [
+        f"pgd gains less than fgsm at 8/255 up{ending}",
+        f"every attack gains less than honest at 8/255 down{ending}",
+    ]
+    # Nearly as much is as much.
+    assert _out_of_order(weaker[1:3])[0].startswith("pgd gains less")
+    assert _out_of_order([weaker[1], weaker[4]]) == []
+    weaker[4] = _gaining("autoattack", (0.2, 0.5), (0.31, 0.5))
+    assert f"autoattack gains less than pgd at 2/255 up{ending}" in _out_of_order(weaker)
+
+
+def test_a_page_says_that_attacks_have_become_stronger_since(rated, protocol, tmp_path):
+    plan = replace(protocol, attacks=(create_attack("fgsm"), create_attack("pgd", steps=2)))
+    card = make_card(_subject(_brightness), "toy", rated, plan, tmp_path / "kept.jsonl")
+    for attack in card["attacks"]:
+        attack["settings"].pop("revision", None)
+    (tmp_path / "c.json").write_text(json.dumps(card))
+    write_page([load_card(tmp_path / "c.json")], tmp_path / "robustness.md")
+    page = (tmp_path / "robustness.md").read_text()
+    assert ATTACKS["fgsm"].revision == 1 < ATTACKS["pgd"].revision
+    assert "before these attacks became stronger: pgd." in page

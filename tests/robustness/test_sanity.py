@@ -64,3 +64,12 @@ def test_a_gain_that_does_not_grow_is_told():
         bounded, {"itself": bounded}, attack, create_attack("square", queries=2), *_pictures(), [0.02, 0.1]
     )
     assert any("does not grow with the budget" in warning for warning in report.warnings)
+
+
+def test_a_gradient_that_is_not_followed_but_leads_further_is_told():
+    both = _check(_plain, {"hidden": _hiding, "plain": _plain})
+    assert any("ifgsm, plain gains" in one and "do not show the worst" in one for one in both.warnings)
+    # Followed first, it leaves nothing to tell.
+    assert _check(_plain, {"plain": _plain, "hidden": _hiding}).warnings == [
+        "100% of the hidden gradient is exactly zero: attacks that follow it are held up, not beaten"
+    ]

@@ -14,11 +14,14 @@ from birqa.attacks.square import Square
 class AutoAttack(SingleBudgetAttack):
     """APGD, then Square, then a line search along the better one's change (after Croce and Hein 2020).
 
-    The form for scores is ours. The line search tries the change at `stretches` of its length, each kept
-    within the budget. Of the settings of both parts, this attack's seed takes the place of theirs.
+    The form for scores is ours, and that APGD climbs by each form of a metric's gradient. The line search
+    tries the change at `stretches` of its length, each kept within the budget. Of the settings of both parts,
+    this attack's seed takes the place of theirs.
     """
 
     name: ClassVar[str] = "autoattack"
+    revision: ClassVar[int] = 2
+    every_form: ClassVar[bool] = True
 
     apgd: APGD = field(default_factory=APGD)
     square: Square = field(default_factory=lambda: Square(queries=5000))
@@ -28,10 +31,15 @@ class AutoAttack(SingleBudgetAttack):
     def calls(self) -> int:
         return self.apgd.calls + self.square.calls + len(self.stretches)
 
+    @property
+    def chooses(self) -> bool:
+        return True
+
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist
-        for part in (self.apgd, self.square):
-            found = replace(part, seed=self.seed).attack_within(goal, dist, budget)
+        apgd, square = (replace(part, seed=self.seed) for part in (self.apgd, self.square))
+        for part, seen in (*((apgd, form) for form in goal.forms()), (square, goal)):
+            found = part.attack_within(seen, dist, budget)
             best_values, best = better(goal.value(found), found, best_values, best)
         change = best - dist
         for stretch in self.stretches:

@@ -7,7 +7,7 @@ never touched.
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +19,18 @@ from birqa.ranges import require_at_least, require_kinds, require_positive
 
 Metric = Callable[[Tensor, Tensor], Tensor]
 """(dist, ref), each RGB (N, 3, H, W) in [0, 1] -> scores (N,), higher is better."""
+
+
+class Forms:
+    """One metric by several forms of its gradient: called, the first; which all attacks but those that take
+    the worst case of all forms (`Attack.every_form`) follow alone."""
+
+    def __init__(self, forms: Sequence[Metric]) -> None:
+        self.forms = tuple(forms)
+
+    def __call__(self, dist: Tensor, ref: Tensor) -> Tensor:
+        return self.forms[0](dist, ref)
+
 
 Direction = Literal["up", "down"] | Tensor
 """Where the scores are pushed: all up, all down, or each by its sign (N,), as from `bidirectional`."""
@@ -35,7 +47,8 @@ def bidirectional(quality: Tensor) -> Tensor:
 
 # Names of settings that several attacks share, and what they may be.
 COUNTS = ("steps", "queries", "restarts", "block", "blocks_at_once", "batch", "side", "width", "depth")
-POSITIVE = ("step", "learning_rate", "c", "kappa")
+POSITIVE = ("learning_rate", "c", "kappa")
+NOT_NEGATIVE = ("step",)
 SHARES = ("p_init", "train_budget", "rho")
 SEEDS = 2**63
 
@@ -96,6 +109,11 @@ class Goal:
         (slope,) = torch.autograd.grad(value.sum(), pictures)
         return value.detach(), slope
 
+    def forms(self) -> "list[Goal]":
+        """The goal by each form of the metric's gradient; itself where there is one."""
+        forms = self.metric.forms if isinstance(self.metric, Forms) else (self.metric,)
+        return [Goal(form, self.ref, self.sign) for form in forms]
+
     def only(self, index: int) -> "Goal":
         """The same goal for one picture of the batch; takes any number of versions of it."""
         ref, metric = self.ref[index : index + 1], self.metric
@@ -113,6 +131,8 @@ class Attack(ABC):
     name: ClassVar[str]
     white_box: ClassVar[bool] = True
     """Whether it needs gradients."""
+    every_form: ClassVar[bool] = False
+    """Whether it is the worst case over all forms of a gradient, where a metric has several."""
     revision: ClassVar[int] = 1
     """Raised where the same settings attack otherwise than before, so that kept results are not taken."""
 
@@ -126,6 +146,7 @@ class Attack(ABC):
         require_kinds(self, of)
         require_at_least(1, self, *filter(partial(hasattr, self), COUNTS), of=of)
         require_positive(self, *filter(partial(hasattr, self), POSITIVE), of=of)
+        require_at_least(0, self, *filter(partial(hasattr, self), NOT_NEGATIVE), of=of)
         for setting in SHARES:
             value = getattr(self, setting, 1.0)
             if not 0 < value <= 1:
@@ -152,21 +173,30 @@ class Attack(ABC):
         Raises ValueError for budgets outside (0, 1], shapes that differ, or values outside [0, 1].
         """
         dist, ref, sign = _checked(dist, ref, budgets, direction)
-        attacked = self.attack(Goal(metric, ref, sign), dist, list(budgets))
-        return [
-            round_to_levels(within(pictures, dist, budget), dist, budget) if self.eight_bit
-            else within(pictures, dist, budget)
-            for pictures, budget in zip(attacked, budgets, strict=True)
-        ]  # fmt: skip
+        goal = Goal(metric, ref, sign)
+        attacked = self.attack(goal, dist, list(budgets))
+        found = [within(pictures, dist, budget) for pictures, budget in zip(attacked, budgets, strict=True)]
+        if not self.eight_bit:
+            return found
+        finish = partial(best_on_levels, goal) if self.chooses else round_to_levels
+        return [finish(pictures, dist, budget) for pictures, budget in zip(found, budgets, strict=True)]
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it gives the best of the pictures that it met, by their scores."""
+        return False
 
     @abstractmethod
     def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:
         """As the call; what leaves the budget or [0, 1] is brought back by the caller."""
 
     def settings(self) -> dict[str, Any]:
-        """The name, the revision if there was more than one, and every setting, for reports."""
+        """The name, the revision if there was more than one, and every setting, for reports; of attacks that
+        it is made of as well."""
         revision = {"revision": self.revision} if self.revision > 1 else {}
-        return {"attack": self.name, **revision, **asdict(self)}
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts = {name: value.settings() for name, value in own.items() if isinstance(value, Attack)}
+        return {"attack": self.name, **revision, **own, **parts}
 
 
 class SingleBudgetAttack(Attack):
@@ -198,6 +228,25 @@ def round_to_levels(pictures: Tensor, dist: Tensor, budget: float) -> Tensor:
     rounded = (levels - too_high.to(levels.dtype) + too_low.to(levels.dtype)) / 255
     fits = (rounded - dist).abs() <= budget + slack / 255
     return torch.where(fits, rounded, dist).clamp(0, 1)
+
+
+def best_on_levels(goal: Goal, pictures: Tensor, dist: Tensor, budget: float) -> Tensor:
+    """Of each picture the best version on 8-bit levels: `dist`, and `pictures` rounded to the nearest level,
+    to the one further from `dist` and to the one nearer.
+
+    Rounding moves samples by up to half a level, and where a metric jumps that can undo an attack.
+    """
+    best = round_to_levels(dist, dist, budget)
+    best_values = goal.value(best)
+    nearest = round_to_levels(pictures, dist, budget)
+    versions = [nearest]
+    if not torch.equal(nearest, pictures):
+        up, down = (level(pictures * 255) / 255 for level in (torch.ceil, torch.floor))
+        further, nearer = (torch.where(pictures > dist, *pair) for pair in ((up, down), (down, up)))
+        versions += [round_to_levels(within(one, dist, budget), dist, budget) for one in (further, nearer)]
+    for version in versions:
+        best_values, best = better(goal.value(version), version, best_values, best)
+    return best
 
 
 def better(goal_values: Tensor, pictures: Tensor, best_values: Tensor, best: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from birqa.attacks.base import Attack, Metric, one_score_each
+from birqa.attacks.base import Attack, Forms, Metric, one_score_each
 from birqa.features.maps import LbpMode
 from birqa.metric import require_device
 
 GRADIENTS: tuple[LbpMode, ...] = ("straight-through", "soft", "hard")
 """Forms of our own metrics, by what stands in for the gradient of the hard LBP; the first is the default."""
+EXACT = ("straight-through", "hard")
+"""Those of them whose scores are the metric's own, so that the best of what each finds can be told."""
+EVERY_GRID = "every grid"
+"""Their mean on all grids of cells, straight-through: smooth where the choice of a grid makes scores jump."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class Subject:
     """What of it is drawn anew for every picture, however little that was changed."""
     draws: int = 0
     """Over so many draws of that each call of a surrogate takes the mean; 0 where nothing is drawn."""
+    exact: tuple[str, ...] = ()
+    """Those surrogates that score as the metric itself, where there are several: attacks that are a worst
+    case follow each of them."""
 
     @property
     def identity(self) -> str:
@@ -61,10 +68,18 @@ class Subject:
                 f"({others})."
             )
         if form is None:
+            if attack.every_form and self.exact:
+                return Forms([self.surrogates[one] for one in self.exact])
             return next(iter(self.surrogates.values()))
         if form not in self.surrogates:
             raise ValueError(f"{self.name} has no {form} gradient, only {', '.join(self.surrogates)}.")
         return self.surrogates[form]
+
+    def followed(self, attack: Attack, form: str | None = None) -> str:
+        """The names of what `surrogate` gives to `attack`; nothing where it has no surrogates."""
+        if form is None and attack.every_form and self.exact:
+            return " and ".join(self.exact)
+        return form or next(iter(self.surrogates), "nothing")
 
     def outside(self, scores: Tensor) -> str | None:
         """A sentence for scores that are not finite or leave the stated range."""
@@ -114,6 +129,8 @@ def _own(name: str, device: str) -> Subject:
 
     model = find_model(name)
     forms: dict[str, Metric] = {form: load_module(model, device, form) for form in GRADIENTS}
+    if model.config.shrink > 1:
+        forms[EVERY_GRID] = load_module(model, device, GRADIENTS[0]).mean_of_grids
     return Subject(
         model.name,
         f"{model.version} {model.fingerprint}",
@@ -122,6 +139,7 @@ def _own(name: str, device: str) -> Subject:
         MetricInfo(model.name, model.version).range,
         device,
         content=model.digest[:12],
+        exact=EXACT,
     )
 
 

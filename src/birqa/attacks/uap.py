@@ -23,6 +23,9 @@ class Pattern(nn.Module):
     def forward(self, dist: Tensor) -> Tensor:
         """(N, 3, H, W), the same for every picture."""
         side, (height, width) = self.pattern.shape[-1], dist.shape[-2:]
+        if self.training:
+            # Brought back before it is used: samples left beyond have no gradient and would stay there.
+            self.pattern.data.clamp_(-1, 1)
         pattern = self.pattern.clamp(-1, 1)
         if self.training:
             top, left = (
@@ -43,7 +46,7 @@ class UAP(TrainedAttack):
     """
 
     name: ClassVar[str] = "uap"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     side: int = 256
     # The pattern is in units of the budget, where 1e-3 of [0, 1] is some .03 at 8/255.

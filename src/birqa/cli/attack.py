@@ -36,8 +36,9 @@ def command(
     gradient: Annotated[
         str | None,
         typer.Option(
-            help="What the attacker differentiates of ours: straight-through (default), soft or hard; scores "
-            "are always those of the metric itself."
+            help="What the attacker differentiates of ours: straight-through (default), soft, hard or 'every "
+            "grid'; by default autoattack tries straight-through and hard. Scores are always those of the "
+            "metric itself."
         ),
     ] = None,
     train_pairs: Annotated[
@@ -124,7 +125,7 @@ def command(
         **chosen.settings(),
         "budget": limit,
         "direction": direction,
-        "gradient": (gradient or next(iter(subject.surrogates))) if chosen.white_box else None,
+        "gradient": subject.followed(chosen, gradient) if chosen.white_box else None,
         "metric": subject.identity,
         "resize": resize,
         "train_pairs": str(train_pairs) if train_pairs else None,

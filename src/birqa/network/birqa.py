@@ -224,6 +224,12 @@ class BiRQA(nn.Module):
         ]
         return torch.cat(singly)
 
+    def mean_of_grids(self, dist: Tensor, ref: Tensor) -> Tensor:
+        """(N,): the mean of the scores on every grid of cells, where the score itself jumps from one to
+        another; for attacks."""
+        grids = np.ndindex(self.config.shrink, self.config.shrink)
+        return torch.stack([self._run(dist, ref, grid) for grid in grids]).mean(0)
+
     def explain(self, dist: Tensor, ref: Tensor) -> Explanation:
         """The score with its parts; see `Explanation`."""
         grids = set(find_grids(dist, ref, self.config.shrink))

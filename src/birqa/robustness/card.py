@@ -17,6 +17,7 @@ from torch import Tensor
 from birqa import __version__
 from birqa.attacks import Attack, TrainedAttack, create_attack
 from birqa.attacks.base import bidirectional
+from birqa.attacks.honest import Honest
 from birqa.attacks.subjects import Subject
 from birqa.engines.torch import to_tensor
 from birqa.evaluation.agreement import (
@@ -43,6 +44,8 @@ EVERYTHING = "everything: weights and data"
 """What attackers know who follow the best gradient there is."""
 BATCH = 16
 """Pictures that are attacked together."""
+OUT_OF_ORDER = 0.05
+"""Share by which the gains of attacks may be out of order by chance."""
 # Of the sanity report: few pictures, and the ends of the usual budgets.
 SANITY_PICTURES = 4
 SANITY_BUDGETS = (2 / 255, 8 / 255)
@@ -124,7 +127,11 @@ def make_card(
         "metric": {"name": subject.name, "version": subject.version},
         "base": None
         if base is None
-        else {"name": base.name, "version": base.version, "differentiated": _followed(base, forms[1])},
+        else {
+            "name": base.name,
+            "version": base.version,
+            "differentiated": _followed(base, protocol, forms[1]),
+        },
         "data": {
             "name": data,
             "pairs": len(pairs),
@@ -138,7 +145,7 @@ def make_card(
         "threat_model": {
             "norm": "L-infinity on RGB in [0, 1], clamped; the reference is never touched",
             "knowledge": EVERYTHING if form is None else f"weights and data; follows the {form} gradient",
-            "differentiated": _followed(subject, form),
+            "differentiated": _followed(subject, protocol, form),
             "headline": protocol.headline,
         },
         "protocol": protocol.to_dict(),
@@ -148,7 +155,13 @@ def make_card(
         },
         "attacks": attacks,
         "sanity": sanity,
-        "warnings": [*([outside] if outside else []), *_too_few(refs), *_drawn(subject), *sanity["warnings"]],
+        "warnings": [
+            *([outside] if outside else []),
+            *_too_few(refs),
+            *_drawn(subject),
+            *_out_of_order(attacks),
+            *sanity["warnings"],
+        ],
         "environment": {
             "birqa": __version__,
             "torch": torch.__version__,
@@ -159,8 +172,15 @@ def make_card(
     }
 
 
-def _followed(subject: Subject, form: str | None) -> str:
-    return form or next(iter(subject.surrogates), "nothing")
+def _followed(subject: Subject, protocol: Protocol, form: str | None) -> str:
+    """What attackers differentiate; named one by one where some follow more than the others."""
+    usual = form or next(iter(subject.surrogates), "nothing")
+    more = {
+        attack.name: followed
+        for attack in protocol.attacks
+        if attack.white_box and (followed := subject.followed(attack, form)) != usual
+    }
+    return "; ".join([usual, *(f"{name}: {followed}" for name, followed in more.items())])
 
 
 def _same_form(base: Subject, form: str | None) -> str | None:
@@ -189,6 +209,36 @@ def _drawn(subject: Subject) -> list[str]:
         f"{subject.drawn} is drawn anew for every picture, attacks follow the mean of {subject.draws} draws: "
         "who takes more, or keeps the best drawn of many like pictures, gets further"
     ]
+
+
+def _out_of_order(attacks: Sequence[dict[str, Any]]) -> list[str]:
+    """Where an attack gains less than one that it should be stronger than: it did not get through."""
+    by_name = {one["settings"]["attack"]: one for one in attacks}
+    adversaries = [name for name in by_name if name != Honest.name]
+    # (the stronger ones, the best of which should gain at least as much as each of the others)
+    orders = [(["ifgsm"], ["fgsm"]), (["pgd"], ["fgsm"]), (["autoattack"], adversaries)]
+    orders += [(adversaries, [Honest.name])]
+    found = []
+    for stronger, weaker in orders:
+        for name in weaker:
+            if name not in by_name or not set(stronger) & set(by_name) or name in stronger:
+                continue
+            budgets = sorted(
+                {
+                    f"{255 * budget['budget']:g}/255 {way}"
+                    for index, budget in enumerate(by_name[name]["budgets"])
+                    for way in ("up", "down")
+                    if max(by_name[one]["budgets"][index][way]["gain"] for one in stronger if one in by_name)
+                    < (1 - OUT_OF_ORDER) * budget[way]["gain"]
+                }
+            )
+            if budgets:
+                who = stronger[0] if len(stronger) == 1 else "every attack"
+                found.append(
+                    f"{who} gains less than {name} at {', '.join(budgets)}: it is not converged, and the "
+                    "metric holds less than it seems"
+                )
+    return found
 
 
 def _shares(progress: Progress | None, steps: int, subjects: int) -> list[Progress]:

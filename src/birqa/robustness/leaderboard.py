@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from birqa.attacks import ATTACKS
 from birqa.attacks.honest import Honest
 from birqa.files import replacing
 from birqa.robustness.card import FORMAT
@@ -85,6 +86,22 @@ def _pictures_of(page: Path) -> set[Path]:
     return {page.with_name(Path(name).name) for name in shown}
 
 
+def _outdone(cards: Sequence[Card]) -> list[str]:
+    """A sentence where attacks have become stronger since the cards were measured."""
+    former = {
+        settings["attack"]
+        for card in cards
+        for settings in (attack["settings"] for attack in card["attacks"])
+        if settings["attack"] in ATTACKS
+        and settings.get("revision", 1) < ATTACKS[settings["attack"]].revision
+    }
+    if not former:
+        return []
+    names = ", ".join(name for name in ATTACKS if name in former)
+    told = f"Measured before these attacks became stronger: {names}. Measured again, metrics may hold less."
+    return [told, ""]
+
+
 def _group(cards: Sequence[Card]) -> list[str]:
     first = cards[0]
     data, protocol = first["data"], first["protocol"]
@@ -110,6 +127,7 @@ def _group(cards: Sequence[Card]) -> list[str]:
         f"bidirectional attack, budget {headline:g}/255.",
         "",
         *(line for sentence in about for line in (sentence, "")),
+        *_outdone(cards),
         *_table(["metric", "clean", *attacks], ["---:"] * (1 + len(attacks)), [
             [name_of(card), with_range(card["clean"], "srocc")]
             + [with_range(at_headline(attack)["bidirectional"], "srocc") for attack in card["attacks"]]

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from birqa.attacks.base import Attack, Goal, Metric
 
+LEAST_GAIN = 0.005
+"""Differences between gains that are smaller are not worth a word."""
+
 
 @dataclass(frozen=True)
 class Sanity:
@@ -39,7 +42,8 @@ def check(
 ) -> Sanity:
     """Ask the questions of pictures (N, 3, H, W).
 
-    `surrogates` are the forms that an attacker may differentiate in the metric's place, by name; `white_box`
+    `surrogates` are the forms that an attacker may differentiate in the metric's place, by name, the one that
+    most attacks follow first; `white_box`
     holds an attack for each of them; both are empty for a metric without gradients. Gains are always those
     of `metric`, upwards; where an attack fails, the picture stays as it was.
     """
@@ -85,6 +89,15 @@ def _warnings(
             found.append(
                 f"at {budget} the black box {black_box} gains {gain:.3f}, more than any attack with "
                 f"gradients ({strongest:.3f}): the gradients mislead"
+            )
+    followed, *others = [attack for attack in gains if attack != black_box] or [""]
+    for budget in gains[black_box] if others else ():
+        best = max(others, key=lambda attack: gains[attack][budget])
+        if gains[best][budget] > max(1.1 * gains[followed][budget], gains[followed][budget] + LEAST_GAIN):
+            found.append(
+                f"at {budget} {best} gains {gains[best][budget]:.3f}, {followed} "
+                f"{gains[followed][budget]:.3f}: attacks that follow the latter's gradient, as most here do, "
+                "do not show the worst"
             )
     for attack, values in gains.items():
         in_order = [values[budget] for budget in sorted(values, key=float)]
