@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -299,3 +300,12 @@ def test_missing_inputs_and_folders_without_pictures_are_named(tmp_path):
         with pytest.raises(PairingError, match=message) as caught:
             list_pictures([tmp_path / name])
         assert str(tmp_path / name) in str(caught.value)
+
+
+def test_pairs_from_a_pipe_start_where_the_program_runs(tmp_path):
+    pipe = tmp_path / "folder" / "pipe"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(pipe.write_text, "ref,dist\na.png,b/c.jpg\n")
+        assert read_pairs_csv(pipe) == [Pair(Path("a.png"), Path("b/c.jpg"))]

@@ -90,7 +90,8 @@ def calibrate(
         if rank > len(inside):
             raise ValueError(
                 f"{len(scores)} pairs, {int(fitted.sum())} to set the interval and the others to measure it, "
-                f"are too few for {bins} bins at coverage {coverage:g}: give more, or a lower coverage."
+                f"are too few for {bins} bins at coverage {coverage:g}, of which each needs "
+                f"{int(np.ceil(coverage / (1 - coverage)))} to set it: give more, or a lower coverage."
             )
         radius.append(float(inside[rank - 1]))
     interval = PredictionInterval(coverage, edges, tuple(radius), 0.0, data)

@@ -278,8 +278,9 @@ def _write_folder(
 def _preparation(config: BiRQAConfig) -> str:
     """What a graph says of itself to who has no birqa at hand."""
     return (
-        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, odd sides filled up by mirroring at "
-        "the outermost pixel (birqa.grid: where the cells begin). Mirror likewise down and right to a "
+        f"RGB in 0..1. Mean over {config.shrink}x{config.shrink} pixels, sides that are no multiple of "
+        f"{config.shrink} filled up by mirroring at the outermost pixel (birqa.grid: where the cells begin). "
+        "Mirror likewise down and right to a "
         f"multiple of {config.multiple}, then repeat the edges by {HALO} pixels on every side. features.onnx "
         f"takes both as float32 (1, 3, H + {2 * HALO}, W + {2 * HALO}); network.onnx its outputs, and size = "
         "(height, width) after the means and before the mirroring."
@@ -289,12 +290,13 @@ def _preparation(config: BiRQAConfig) -> str:
 def export_onnx(model: Model, out: Path) -> list[Path]:
     """Write `model` as features.onnx and network.onnx with its weights inside, for other runtimes.
 
-    Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side, odd
-    sides filled up by mirroring at the outermost pixel (NumPy's "reflect"). Mirror them likewise down and
-    right to a multiple of `model.config.multiple` (32 for the weights that come with the package), then
-    repeat their edges by 5 pixels on every side. Feed both to features.onnx as float32 (1, 3, H + 10, W + 10)
-    in [0, 1], and its outputs, with `size` = (height, width) of the averaged pictures before mirroring, to
-    network.onnx. `birqa.grid` says where the cells of the averages begin. The graphs' metadata say the same.
+    Where the configuration has a `shrink` above 1, first average the pictures over so many pixels a side,
+    sides that are no multiple of it filled up by mirroring at the outermost pixel (NumPy's "reflect"). Mirror
+    them likewise down and right to a multiple of `model.config.multiple` (32 for the weights that come with
+    the package), then repeat their edges by 5 pixels on every side. Feed both to features.onnx as float32
+    (1, 3, H + 10, W + 10) in [0, 1], and its outputs, with `size` = (height, width) of the averaged pictures
+    before mirroring, to network.onnx. `birqa.grid` says where the cells of the averages begin. The graphs'
+    metadata say the same.
     Raises ValueError where `out` is a model folder.
     """
     if (out / "model.json").exists():

@@ -313,7 +313,7 @@ def _decoding(name: str) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
             f"{name} has more pixels than Pillow's guard against decompression bombs allows: "
-            "crop or downscale it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
+            "crop or downscale it; a Python program that trusts it may raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from None
     except (ImageError, Warning):  # a Warning gets here only where the program turns them into errors
         raise

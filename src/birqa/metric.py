@@ -1,5 +1,6 @@
 """What a metric is, to a person with two pictures."""
 
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EngineName = Literal["auto", "onnx", "torch"]
+MOST_THREADS = 512
 NEEDS_TORCH = 'this needs PyTorch: pip install "birqa[torch]".'
 
 
@@ -141,11 +143,12 @@ class FullReferenceMetric:
         dist, ref = check_tensors(dist, ref)
         import torch
 
-        if dist.requires_grad and torch.is_grad_enabled() and not self.grad:
-            raise ValueError(
-                "dist requires gradients, which this metric would drop: use create_metric(..., grad=True) or "
-                "BiRQALoss, or call it under torch.no_grad()."
-            )
+        for label, pictures in (("dist", dist), ("ref", ref)):
+            if pictures.requires_grad and torch.is_grad_enabled() and not self.grad:
+                raise ValueError(
+                    f"{label} requires gradients, which this metric would drop: use create_metric(..., "
+                    "grad=True) or BiRQALoss, or call it under torch.no_grad()."
+                )
         if self.settings["engine"] == "onnx":
             pairs = zip(_from_tensors(dist), _from_tensors(ref), strict=True)
             return torch.tensor([self.engine.score(d, r) for d, r in pairs], device=dist.device)
@@ -285,7 +288,7 @@ def create_any(
     grad: bool = False,
 ) -> FullReferenceMetric | NoReferenceMetric:
     """As `create_metric`, for whoever makes the noise: without its warning."""
-    chosen, device = choose_engine(engine, device, grad)
+    chosen, device = choose_engine(engine, device, grad, threads)
     model = find_model(name, "full-reference", "no-reference")
     if model.kind == "no-reference":
         return NoReferenceMetric(model, chosen, device, threads, grad)
@@ -296,7 +299,7 @@ def create_full_reference(
     name: str | Path, *, engine: EngineName = "auto", device: str | None = None, threads: int | None = None
 ) -> FullReferenceMetric:
     """As `create_metric`, for work on pairs: a metric of another kind is refused."""
-    chosen, device = choose_engine(engine, device, grad=False)
+    chosen, device = choose_engine(engine, device, grad=False, threads=threads)
     return FullReferenceMetric(find_model(name), chosen, device, threads, grad=False)
 
 
@@ -304,12 +307,16 @@ def create_no_reference(
     name: str | Path, *, engine: EngineName = "auto", device: str | None = None, threads: int | None = None
 ) -> NoReferenceMetric:
     """As `create_metric`, for work on single pictures: a metric of another kind is refused."""
-    chosen, device = choose_engine(engine, device, grad=False)
+    chosen, device = choose_engine(engine, device, grad=False, threads=threads)
     return NoReferenceMetric(find_model(name, "no-reference"), chosen, device, threads, grad=False)
 
 
-def choose_engine(engine: str, device: str | None, grad: bool) -> tuple[str, str]:
+def choose_engine(engine: str, device: str | None, grad: bool, threads: int | None = None) -> tuple[str, str]:
     """Engine and device that will do, as `create_metric` takes them; raises what it raises."""
+    if threads is not None and (
+        isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS
+    ):
+        raise ValueError(f"threads={threads!r} should be a whole number from 1 to {MOST_THREADS}, or None.")
     if engine not in ("auto", "onnx", "torch"):
         raise ValueError(f"engine={engine!r} is not known: use 'auto', 'onnx' or 'torch'.")
     device = device or "cpu"
@@ -372,7 +379,9 @@ def check_tensor(label: str, value: Any) -> "Tensor":
     """A float tensor (N, 3, H, W) in [0, 1]."""
     import torch
 
-    if value.ndim != 4 or value.shape[1] != 3 or not value.numel():
+    if value.ndim == 4 and not value.numel():
+        raise ValueError(f"{label} has shape {tuple(value.shape)}, which holds no picture: leave it out.")
+    if value.ndim != 4 or value.shape[1] != 3:
         raise ValueError(
             f"{label} has shape {tuple(value.shape)}, but RGB tensors (N, 3, H, W) are needed: "
             "add a batch dimension, move channels first, or repeat a grey channel three times."
@@ -437,7 +446,8 @@ def _picture(label: str, value: Any) -> np.ndarray:
 
 
 def _check_range(label: str, low: float, high: float) -> None:
-    # Written so that NaN fails.
+    if math.isnan(low) or math.isnan(high):
+        raise ValueError(f"{label} has samples that are no numbers (NaN): find what made them.")
     if not (low >= -1e-6 and high <= 1 + 1e-6):
         raise ValueError(
             f"{label} has values from {low:g} to {high:g}, but floats must lie in [0, 1]: "

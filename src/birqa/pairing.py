@@ -125,7 +125,8 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     """Read pairs from a comma-separated UTF-8 file (a BOM is tolerated) with a header line.
 
     The columns ``ref`` and ``dist`` (in any case and order) are used, others ignored; blank lines are
-    skipped. Relative paths start at the folder of the CSV. Whether the pictures exist is not checked.
+    skipped. Relative paths start at the folder of the CSV, those of a pipe where the program runs. Whether
+    the pictures exist is not checked.
 
     Raises:
         PairingError: the file is missing, unreadable, not UTF-8 or empty; it lacks a column or a value, has
@@ -154,6 +155,7 @@ def read_pairs_csv(path: Path) -> list[Pair]:
     if twice:
         raise PairingError(f"{path} has the column {twice[0]} twice: name each once")
     at_ref, at_dist = header.index("ref"), header.index("dist")
+    folder = path.parent if path.is_file() else Path()
     pairs = []
     for line, cells in rows:
         if not any(cells):
@@ -165,7 +167,7 @@ def read_pairs_csv(path: Path) -> list[Pair]:
         cells += [""] * (len(header) - len(cells))
         if not cells[at_ref] or not cells[at_dist]:
             raise PairingError(f"{path} has no ref or no dist in line {line}: fill in both")
-        pairs.append(Pair(path.parent / cells[at_ref], path.parent / cells[at_dist]))
+        pairs.append(Pair(folder / cells[at_ref], folder / cells[at_dist]))
     if not pairs:
         raise PairingError(f"{path} has a header but no rows: add a line for each pair of pictures")
     return pairs

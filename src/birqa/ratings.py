@@ -190,7 +190,10 @@ def of_split(records: Sequence[AnyRecord], split: str | None, table: Path) -> li
     chosen = [record for record in records if record.split == wanted]
     if not chosen:
         found = ", ".join(sorted({record.split or "none" for record in records}))
-        raise ValueError(f"{table} has no rows with split {split!r}, but with {found}.")
+        raise ValueError(
+            f"{table} has no rows with split {split!r}, but with {found}; rows whose column split is empty "
+            "or missing are train."
+        )
     return chosen
 
 

@@ -33,6 +33,8 @@ def find_model(name: str | Path, *kinds: Kind) -> Model:
     Raises ValueError that lists what there is for an unknown name, and says what one of another kind is for.
     """
     kinds = kinds or ("full-reference",)
+    if not isinstance(name, str | Path):
+        raise ValueError(f"name={name!r} should be a metric's name, or a folder with weights.")
     model = _find(name, kinds)
     if model.kind not in kinds:
         raise ValueError(
@@ -63,5 +65,7 @@ def _find(name: str | Path, kinds: Sequence[Kind]) -> Model:
     suitable = {model.name for model in list_models(*kinds)}
     short = {one for one, its_tag in DEFAULT_TAG.items() if f"{one}.{its_tag}" in suitable}
     known = ", ".join(sorted(short | suitable))
+    if isinstance(name, Path) and full_name(str(name)) in packaged:
+        raise ValueError(f"there is no folder {name}: give the metric's name as text, {str(name)!r}.")
     what = "denoiser" if set(kinds) == {"denoiser"} else "metric"
     raise ValueError(f"there is no {what} '{name}': use one of {known}, or a folder with weights.")

@@ -78,7 +78,10 @@ def test_the_table_names_data_metrics_and_verdicts(cli, rated, tmp_path):
         rf"KROCC {wanted['krocc']:.4f} \[.*PLCC {wanted['plcc']:.4f} \[.*fitted .*\[.*RMSE .*\[", ours
     )
     assert "SROCC -1.0000" in peer
-    assert peer.endswith(": better")
+    # It orders as people do, only the other way round: no verdict.
+    assert peer.endswith(f"rise: for a distance give -csv:{tmp_path / 'upside-down.csv'}")
+    answer = cli("eval", meta, "--peer", f"-csv:{tmp_path / 'upside-down.csv'}", "--workers", "1")
+    assert answer.out.splitlines()[2].endswith(": no clear difference")
 
 
 def test_peers_stand_beside_ours_on_the_same_pairs(cli, rated, tmp_path):

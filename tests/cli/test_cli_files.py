@@ -313,3 +313,11 @@ def test_a_table_of_scores_serves_as_a_table_of_pairs(cli, pair, monkeypatch):
     again = cli("score", "--pairs", "sub/scores.csv", "--json")
     assert again.code == 0
     assert json.loads(again.out)[0]["score"] == json.loads(cli("score", ref, dist, "--json").out)[0]["score"]
+
+
+def test_an_empty_argument_is_not_the_current_folder(refuses, folder, monkeypatch):
+    """As of a shell's variable that is not set."""
+    monkeypatch.chdir(folder)
+    for arguments in (["score", "ref/a.png", ""], ["blind", ""], ["score", "--metric", "", "ref", "dist"]):
+        refuses("one of the arguments is empty", *arguments)
+    refuses("Missing argument", "robustness", "--about", "")

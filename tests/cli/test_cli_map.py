@@ -98,3 +98,20 @@ def test_sizes_and_background_follow_the_options(cli, refuses, folder, photograp
     refuses("--resize", "map", folder / "ref/a.png", half, "-o", out)
     assert cli("map", folder / "ref/a.png", half, "-o", out, "--resize", "dist-to-ref").code == 0
     refuses("is not a grey level", "map", half, half, "-o", out, "--background", "red")
+
+
+def test_quality_is_drawn_from_0_to_1_unless_stretched(cli, folder, photographs):
+    """Slight damage all over: yellow among all pictures there are, violet among its own parts."""
+    for name, pixels in (("ref", photographs[0]), ("dist", np.clip(photographs[0], 2, 253) - 2)):
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    ref, dist, out = folder / "ref.png", folder / "dist.png", folder / "sheet.png"
+
+    def heat(*arguments):
+        assert cli("map", *arguments, "-o", out).code == 0
+        return np.asarray(Image.open(out)).astype(int)[88 : 88 + 360, 2 * 496 + 16 : 2 * 496 + 496]
+
+    assert (heat(ref, ref) == VIRIDIS[-1]).all()
+    assert (heat(ref, ref, "--stretch") == VIRIDIS[-1]).all()
+    plain, stretched = heat(ref, dist), heat(ref, dist, "--stretch")
+    assert plain[..., 1].min() > 120
+    assert stretched[..., 1].min() < 20

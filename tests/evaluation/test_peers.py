@@ -154,6 +154,17 @@ def test_pictures_of_one_name_in_two_folders_have_their_own_scores(table, tmp_pa
         assert scores_of(path, left, right) == [0.25, 0.75]
 
 
+def test_a_row_without_a_score_is_of_its_own_picture(table, tmp_path):
+    """Beside the pictures, and elsewhere: the other one of that name does not lend its score."""
+    left, right = (Pair(tmp_path / "set/r.png", tmp_path / f"set/{side}/0.png") for side in "ab")
+    for root in ("../set/", ""):
+        path = table(f"{root}r.png,{root}a/0.png,0.25", f"{root}r.png,{root}b/0.png,")
+        check_names(f"csv:{path}", [left, right])
+        assert scores_of(path, left) == [0.25]
+        with pytest.raises(ValueError, match=r"no score for .*b/0\.png"):
+            scores_of(path, right)
+
+
 def test_a_score_that_may_be_of_either_picture_is_refused(table, tmp_path):
     path = table("r.png,elsewhere/a/0.png,0.25", "r.png,elsewhere/b/0.png,0.75")
     wanted = Pair(tmp_path / "r.png", tmp_path / "c" / "0.png")

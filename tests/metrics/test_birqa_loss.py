@@ -132,6 +132,15 @@ def test_the_loss_takes_folders_and_refuses_unknown_names(tiny_model, pair):
     )
     with pytest.raises(ValueError, match="there is no metric 'nothing'"):
         BiRQALoss("nothing")
+    with pytest.raises(ValueError, match="name=None should be a metric's name"):
+        BiRQALoss(None)
+
+
+def test_functional_gradients_are_those_of_autograd(loss, pair):
+    dist, ref = (planes(picture) for picture in pair)
+    dist.requires_grad_()
+    (wanted,) = torch.autograd.grad(loss(dist, ref), dist)
+    torch.testing.assert_close(torch.func.grad(lambda x: loss(x, ref))(dist.detach()), wanted)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +148,8 @@ def test_the_loss_takes_folders_and_refuses_unknown_names(tiny_model, pair):
     [
         (torch.rand(1, 3, 40, 40) * 255, "divide 0..255 data by 255"),
         (torch.rand(1, 3, 40, 40) * 2 - 1, "clamp overshoot"),
-        (torch.full((1, 3, 40, 40), float("nan")), r"must lie in \[0, 1\]"),
+        (torch.full((1, 3, 40, 40), float("nan")), r"no numbers \(NaN\)"),
+        (torch.rand(0, 3, 40, 40), "holds no picture"),
         (torch.rand(3, 40, 40), "add a batch dimension"),
         (torch.rand(1, 1, 40, 40), "repeat a grey channel"),
         (torch.rand(1, 40, 40, 3), "move channels first"),

@@ -1,6 +1,7 @@
 """What every registered metric keeps to, on every engine."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,7 +295,7 @@ def with_nan(picture):
 REFUSED_ARRAYS = {
     "0..255 floats": (GOOD.astype(np.float32), "divide 0..255 data by 255"),
     "-1..1 floats": (unit(GOOD) * 2 - 1, r"map \[-1, 1\] data by \(x \+ 1\) / 2"),
-    "NaN": (with_nan(unit(GOOD)), r"must lie in \[0, 1\]"),
+    "NaN": (with_nan(unit(GOOD)), r"no numbers \(NaN\)"),
     "infinite": (np.where(GOOD > 250, np.inf, unit(GOOD)), r"must lie in \[0, 1\]"),
     "int32": (GOOD.astype(np.int32), "convert them to uint8, uint16 or float"),
     "bool": (GOOD > 127, "convert them to uint8, uint16 or float"),
@@ -308,7 +309,7 @@ REFUSED_ARRAYS = {
 REFUSED_TENSORS = {
     "0..255 floats": (planes(GOOD).float(), "divide 0..255 data by 255"),
     "-1..1 floats": (planes(GOOD) / 127.5 - 1, r"map \[-1, 1\] data by \(x \+ 1\) / 2"),
-    "NaN": (torch.from_numpy(with_nan(planes(GOOD).numpy() / 255)), r"must lie in \[0, 1\]"),
+    "NaN": (torch.from_numpy(with_nan(planes(GOOD).numpy() / 255)), r"no numbers \(NaN\)"),
     "int32": (planes(GOOD).int(), "convert it to uint8, or to float"),
     "bool": (planes(GOOD) > 127, "convert it to uint8, or to float"),
     "no batch": (planes(GOOD)[0], "add a batch dimension"),
@@ -633,3 +634,24 @@ def test_a_pixel_more_than_whole_patches_hardly_changes_the_score(metric_of, dam
         ]
         # Of 64 pixels a side birqa.lite has one cell of its coarsest level, and moves by .031.
         assert np.ptp(scores) < (0.04 if (name, side) == ("birqa.lite", 64) else 0.03), side
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_gradient_that_would_be_dropped_is_refused_on_either_side(metric_of, engine):
+    pictures = torch.rand(1, 3, 40, 40)
+    for label, wanted in (("dist", (True, False)), ("ref", (False, True))):
+        pair = (pictures.clone().requires_grad_(one) for one in wanted)
+        with pytest.raises(ValueError, match=f"^{label} requires gradients"):
+            metric_of("birqa", engine)(*pair)
+
+
+@pytest.mark.parametrize("threads", [0, -3, "2", 1.5, True, 513])
+@pytest.mark.parametrize("name", ["birqa", "blind"])
+def test_threads_that_cannot_be_are_refused(name, threads):
+    with pytest.raises(ValueError, match=f"threads={threads!r} should be a whole number from 1 to 512"):
+        birqa.create_metric(name, threads=threads)
+
+
+def test_a_path_is_no_name():
+    with pytest.raises(ValueError, match="there is no folder birqa: give the metric's name as text, 'birqa'"):
+        birqa.create_metric(Path("birqa"))

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from itertools import product
 
@@ -365,3 +366,16 @@ def test_one_row_more_than_a_multiple_hardly_changes_the_score():
     dist = noisy(ref)
     shorter = model(dist[..., :64, :64], ref[..., :64, :64])
     assert model(dist, ref).item() == pytest.approx(shorter.item(), abs=0.005)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_it_can_be_compiled():
+    """A size that is filled up and mirrored, forwards and backwards."""
+    torch.manual_seed(0)
+    module = BiRQA(BiRQAConfig(widths=(4, 4), blocks=(1, 1), shrink=2)).eval()
+    ref = torch.rand(1, 3, 41, 46)
+    dist = (ref + 0.1 * torch.rand_like(ref)).clamp(0, 1).requires_grad_()
+    plain, compiled = (one(dist, ref) for one in (module, torch.compile(module)))
+    torch.testing.assert_close(compiled, plain)
+    (wanted,), (slope,) = (torch.autograd.grad(one.sum(), dist) for one in (plain, compiled))
+    torch.testing.assert_close(slope, wanted, atol=1e-6, rtol=1e-3)

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 import warnings
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -99,6 +100,14 @@ def run() -> None:
         # A file name that the terminal cannot show is no reason to fail.
         stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning
+    if _is_empty(sys.argv[1:]):
+        # As a path it would stand for the whole current folder.
+        print(
+            "birqa: one of the arguments is empty: check the variable of the shell that it comes from, or "
+            "give . for the current folder.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     try:
         app()
     except SystemExit as ended:
@@ -130,6 +139,11 @@ def run() -> None:
         # Not 1, which says that a score is below --fail-under.
         traceback.print_exc()
         sys.exit(2)
+
+
+def _is_empty(arguments: list[str]) -> bool:
+    """Whether any is, but for what may be said of data, which may be nothing."""
+    return any(not one and before != "--about" for before, one in pairwise(["", *arguments]))
 
 
 def _is_told_by_an_engine(error: Exception) -> bool:

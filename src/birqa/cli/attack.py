@@ -84,7 +84,7 @@ def command(
         write_table,
     )
     from birqa.attacks.subjects import load_subject
-    from birqa.pairing import Pair, pair_inputs, read_pairs_csv
+    from birqa.pairing import IMAGE_SUFFIXES, Pair, pair_inputs, read_pairs_csv
     from birqa.training.batches import files_digest, unrated_batches
 
     chosen = create_attack(attack, **_settings(setting or []), seed=seed, eight_bit=True)
@@ -105,6 +105,8 @@ def command(
     one_picture = not ref.is_dir() and len(dist) == 1 and not dist[0].is_dir()
     if one_picture and out.suffix.lower() != ".png":
         raise typer.BadParameter(f"{out}: name the attacked picture .png, which keeps it as it is")
+    if not one_picture and out.suffix.lower() in IMAGE_SUFFIXES:
+        raise typer.BadParameter(f"{out} is a picture's name; several attacked pictures need a folder")
     options.check_output(out, [ref, *dist, train_pairs], folder=not one_picture)
     place = device or "cpu"
     subject = load_subject(metric, place)

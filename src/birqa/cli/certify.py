@@ -270,8 +270,8 @@ def _targets(photos: list[Path], output: Path | None, into_folder: bool) -> list
     """Where each certificate goes: the file, or one beside another in the folder."""
     if output is None or (len(photos) == 1 and not into_folder and not output.is_dir()):
         return [output] * len(photos)
-    if output.is_file():
-        raise typer.BadParameter(f"{output} is a file; several certificates need a folder")
+    if output.is_file() or output.suffix.lower() == ".json":
+        raise typer.BadParameter(f"{output} is a file's name; several certificates need a folder")
     output.mkdir(exist_ok=True)
     targets: list[Path | None] = []
     for photo in photos:

@@ -293,7 +293,11 @@ def _print_study(study: "Study") -> None:
         if agreement.srocc_splits:
             mean, spread = statistics.mean(agreement.srocc_splits), statistics.pstdev(agreement.srocc_splits)
             line += f"  {len(agreement.srocc_splits)} splits {mean:.4f} +- {spread:.4f}"
-        if gap is not None and gap.interval is not None:
+        ends = agreement.intervals["srocc"]
+        if gap is not None and agreement.srocc < 0 and (ends is None or ends[1] < 0):
+            # No verdict: it may be a distance that orders well.
+            line += f"  falls where ratings rise: for a distance give -{agreement.metric}"
+        elif gap is not None and gap.interval is not None:
             low, high = gap.interval
             verdict = "better" if gap.significant else "worse" if high < 0 else "no clear difference"
             line += f"  {first.metric} is {gap.median:+.3f} [{low:+.3f}, {high:+.3f}]: {verdict}"

@@ -20,6 +20,10 @@ def command(
     threads: options.Threads = None,
     resize: options.Resize = "none",
     background: options.Background = "0.5",
+    stretch: Annotated[
+        bool,
+        typer.Option("--stretch", help="Draw quality from its least value to 1, not from 0: slight damage."),
+    ] = False,
 ) -> None:
     """Draw reference, distorted picture, quality map and the reliability of each level."""
     from birqa.batch import load_pair
@@ -40,6 +44,8 @@ def command(
         explanation,
         f"{scorer.info.name} {scorer.info.version}",
         f"{dist} against {ref}",
+        scorer.model.config.shrink,
+        stretch,
     )
     with replacing(out) as part:
         sheet.save(part, format=FORMATS[out.suffix.lower()])

@@ -45,7 +45,9 @@ def command(
             help="Write a page of the scores (HTML): means, the worst pairs with quality maps, all."
         ),
     ] = None,
-    worst: Annotated[int, typer.Option(min=0, help="Pairs of the report that are shown with pictures.")] = 20,
+    worst: Annotated[
+        int | None, typer.Option(min=0, help="Pairs of the report that are shown with pictures; default 20.")
+    ] = None,
     fail_under: options.FailUnder = None,
     allow_unmatched: options.AllowUnmatched = False,
 ) -> None:
@@ -68,6 +70,10 @@ def command(
     else:
         todo, unmatched = pair_inputs(ref, dist, match)
     inputs = [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))]
+    if report is None and worst is not None:
+        raise typer.BadParameter("--worst is about the pairs of --report, which is not given")
+    if report is not None and report.suffix.lower() not in (".html", ".htm", ""):
+        raise typer.BadParameter(f"{report}: the report is HTML, so name it .html")
     options.check_output(csv_file, inputs)
     options.check_output(report, [*inputs, csv_file])
     options.report_unmatched(unmatched, match)
@@ -107,7 +113,8 @@ def command(
     elif table and not as_lines:
         _print_table(rows)
     if report is not None:
-        page = _page(scorer, rows, unmatched, worst, lambda pair: load_pair(pair, resize, levels))
+        shown = 20 if worst is None else worst
+        page = _page(scorer, rows, unmatched, shown, lambda pair: load_pair(pair, resize, levels))
         with replacing(report) as part:
             part.write_text(page, encoding="utf-8")
     scores = [row["score"] for row in rows if row["score"] is not None]

@@ -330,7 +330,8 @@ class _Row:
     ref: Path
     dist: Path
     files: tuple[str, str]
-    score: float
+    score: float | None
+    """None for a pair that `birqa eval --scores` could not score."""
 
 
 class _Table:
@@ -350,11 +351,9 @@ class _Table:
                 f"#, of {', '.join(others) or 'which there is none'}."
             )
         for line, cells in rows:
-            # A pair that `birqa eval --scores` could not score.
-            if cells[column] == "":
-                continue
             try:
-                ref, dist, score = Path(cells["ref"]), Path(cells["dist"]), float(cells[column])
+                ref, dist = Path(cells["ref"]), Path(cells["dist"])
+                score = float(cells[column]) if cells[column] else None
             except (TypeError, ValueError):
                 raise ValueError(
                     f"{path}, line {line}: {column}={cells[column]!r} is not a number."
@@ -389,7 +388,7 @@ class _Table:
         taken: dict[tuple[str, str], Pair] = {}
         for pair in pairs:
             row = self.find(pair)
-            if row is None:
+            if row is None or row.score is None:
                 continue
             other = taken.setdefault(row.files, pair)
             if _files(other.ref, other.dist) != _files(pair.ref, pair.dist):
@@ -412,7 +411,7 @@ def _csv(path: str) -> tuple[Score, bool]:
 
     def score(dist: np.ndarray, ref: np.ndarray, pair: Pair) -> float:
         row = table.find(pair)
-        if row is None:
+        if row is None or row.score is None:
             raise ValueError(f"{path} has no score for {pair.dist}.")
         return row.score
 

@@ -153,13 +153,18 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
-def mirrored(image: Tensor, above: int, below: int, left: int, right: int) -> Tensor:
-    """So many rows and columns more, the picture mirrored at its outermost pixels, as often as it takes."""
+def mirrored(image: Tensor, above: int, below: int, left: int, right: int, edge: int = 0) -> Tensor:
+    """So many rows and columns more, the picture mirrored at its outermost pixels, as often as it takes; then
+    `edge` more on every side, the outermost repeated."""
     for dimension, (before, after) in ((-2, (above, below)), (-1, (left, right))):
-        if before or after:
+        if before or after or edge:
             last = image.shape[dimension] - 1
-            places = torch.arange(-before, last + 1 + after, device=image.device) % max(1, 2 * last)
-            image = image.index_select(dimension, torch.where(places > last, 2 * last - places, places))
+            # Lists and one selection: torch.compile follows neither the same arithmetic on tensors nor the
+            # gradient of F.pad's repeated edges.
+            places = [place % max(1, 2 * last) for place in range(-before, last + 1 + after)]
+            places = [2 * last - place if place > last else place for place in places]
+            places = [places[0]] * edge + places + [places[-1]] * edge
+            image = image.index_select(dimension, torch.tensor(places, device=image.device))
     return image
 
 
@@ -185,16 +190,16 @@ def find_grids(dist: Tensor, ref: Tensor, shrink: int) -> list[Grid]:
             cells = [squares[..., row::shrink, column::shrink] for row, column in np.ndindex(shrink, shrink)]
             sums += torch.stack([one.sum((1, 2, 3)) for one in cells], dim=1)
             counts += torch.tensor([one[0].numel() for one in cells])
-    differences = sums.cpu() / counts
-    return [choose_grid(one.reshape(shrink, shrink)) for one in differences.numpy()]
+    # As numbers: where a function is differentiated (torch.func) tensors hold no array.
+    differences = np.array((sums.cpu() / counts).tolist(), np.float32)
+    return [choose_grid(one.reshape(shrink, shrink)) for one in differences]
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Mirrored down and right to a multiple: edges repeated would be streaks of damage, such as no picture
     has, and count. Then the edges repeated by the features' halo on every side."""
     height, width = image.shape[-2:]
-    whole = mirrored(image, 0, -height % multiple, 0, -width % multiple)
-    return F.pad(whole, [HALO] * 4, mode="replicate")
+    return mirrored(image, 0, -height % multiple, 0, -width % multiple, edge=HALO)
 
 
 class BiRQA(nn.Module):

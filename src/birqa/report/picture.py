@@ -36,19 +36,33 @@ def colour_map(values: np.ndarray) -> np.ndarray:
 
 
 def explanation_picture(
-    ref: np.ndarray, dist: np.ndarray, explanation: ScoreExplanation, metric: str, caption: str
+    ref: np.ndarray,
+    dist: np.ndarray,
+    explanation: ScoreExplanation,
+    metric: str,
+    caption: str,
+    shrink: int,
+    stretch: bool = False,
 ) -> Image.Image:
-    """Pictures (H, W, 3), uint8 or float in [0, 1]; gives an RGB picture about 1,500 pixels wide."""
+    """Pictures (H, W, 3), uint8 or float in [0, 1]; gives an RGB picture about 1,500 pixels wide.
+
+    `shrink`: how many pixels a side the metric averages first. The quality map is drawn from 0 to 1, as in
+    reports, so that pictures can be compared; with `stretch` from its least value to 1, which shows where
+    slight damage is.
+    """
     height, width = ref.shape[:2]
     scale = PANEL / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     column = max(size[0], LEAST_COLUMN) + MARGIN
-    low = float(explanation.quality_map.min())
+    least = float(explanation.quality_map.min())
+    low = least if stretch else 0.0
     panels = [
         ("reference", fit(ref, size)),
         ("distorted", fit(dist, size)),
-        # Stretched to the range that is there, which the label tells.
-        (f"quality map: {low:.2f} (dark) to 1.00 (bright)", _heat(explanation.quality_map, size, low, 1.0)),
+        (
+            f"quality: {low:.2f} violet, 1 yellow; least {least:.2f}",
+            _heat(explanation.quality_map, size, low, 1.0),
+        ),
     ]
     top = 3 * TEXT + MARGIN
     table = top + size[1] + TEXT + 2 * MARGIN
@@ -66,14 +80,18 @@ def explanation_picture(
     for index, (label, picture) in enumerate(panels):
         draw.text((MARGIN + index * column, top), label, INK, font)
         sheet.paste(picture, (MARGIN + index * column, top + TEXT + MARGIN // 2))
-    _draw_levels(draw, font, (MARGIN, table), explanation)
+    _draw_levels(draw, font, (MARGIN, table), explanation, shrink)
     if explanation.strength:
         _draw_exchange(sheet, draw, font, (exchange, table), thumbnail, explanation)
     return sheet
 
 
 def _draw_levels(
-    draw: ImageDraw.ImageDraw, font: Font, corner: tuple[int, int], explanation: ScoreExplanation
+    draw: ImageDraw.ImageDraw,
+    font: Font,
+    corner: tuple[int, int],
+    explanation: ScoreExplanation,
+    shrink: int,
 ) -> None:
     """A row for each level: reliability x level score = contribution; the contributions sum to the score."""
     left, top = corner
@@ -84,7 +102,7 @@ def _draw_levels(
     values = zip(explanation.reliability, explanation.level_score, explanation.contribution, strict=True)
     for level, row in enumerate(values):
         y = top + (level + 1) * 2 * TEXT
-        draw.text((columns[0], y), f"{level + 1} (1/{2**level} size)", INK, font)
+        draw.text((columns[0], y), f"{level + 1} (1/{shrink * 2**level} size)", INK, font)
         for x, value in zip(columns[1:], row, strict=True):
             draw.rectangle((x, y + 2, x + BAR_LENGTH, y + TEXT), TRACK)
             draw.rectangle((x, y + 2, x + BAR_LENGTH * float(value), y + TEXT), BAR)
@@ -113,8 +131,8 @@ def _draw_exchange(
 
 
 def _heat(values: np.ndarray, size: tuple[int, int], low: float, high: float) -> Image.Image:
-    spread = max(high - low, 1e-6)
-    return fit(colour_map((values - low) / spread), size)
+    # Without a spread all is as good as can be.
+    return fit(colour_map((values - low) / (high - low) if high > low else np.ones_like(values)), size)
 
 
 def fit(image: np.ndarray, size: tuple[int, int]) -> Image.Image:
