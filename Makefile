@@ -330,6 +330,7 @@ certificates: $(DEV)/ready $(SETS)/clive.csv $(SETS)/kadid-train/meta.csv $(SETS
 		--recipe recipes/blind.clive-kadid.json --damaged $(SETS)/kadid-train/meta.csv \
 		--out benchmarks/results/blind-splits-kadid.json
 	$(DEV)/bin/python benchmarks/blind_damage.py $(SETS)/kadid-test/meta.csv --out benchmarks/results/blind-damage.json
+	$(DEV)/bin/python benchmarks/blind_grey.py $(SETS)/clive.csv --out benchmarks/results/blind-grey.json
 	$(DEV)/bin/python benchmarks/certificates.py $(SETS)/clive.csv --mse runs/denoiser.mse-2/model \
 		--fitted runs/blind.clive-noise/model --draws 16 --pictures 24 --cache runs/certificates.jsonl \
 		--out benchmarks/results/certificates.json

@@ -328,6 +328,27 @@ def blind_damage() -> list[str]:
     return [*lines, ""]
 
 
+def blind_grey() -> list[str]:
+    record = load("blind-grey")
+    lines = [
+        "## Without reference: black and white",
+        "",
+        f"The {record['pictures']} test pictures of LIVE In the Wild as they are / with their luma in all "
+        "three channels: the mean score, SROCC with the ratings, given to the pictures in colour, "
+        f"and the share that scores lower without it. `{record['command']}`.",
+        "",
+        "| metric | mean score | SROCC | lower |",
+        "|---|---:|---:|---:|",
+    ]
+    for one in record["metrics"]:
+        _check_weights("blind-grey", one["metric"], one["weights"])
+        lines.append(
+            f"| {one['metric']} {one['version']} | {one['mean']:.3f} / {one['mean_grey']:.3f} | "
+            f"{one['srocc']:.3f} / {one['srocc_grey']:.3f} | {one['lower']:.0%} |"
+        )
+    return [*lines, ""]
+
+
 def coverage() -> list[str]:
     record = load("coverage")
     lines = [
@@ -353,6 +374,7 @@ def coverage() -> list[str]:
 SECTIONS = {
     "blind-splits": blind_splits,
     "blind-damage": blind_damage,
+    "blind-grey": blind_grey,
     "certificates": certificates,
     "certificate-splits": certificate_splits,
     "certified-attack": certified_attack,
