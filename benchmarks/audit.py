@@ -34,7 +34,8 @@ from birqa.registry import find_model
 from birqa.robustness.audit import MOVES, Detector, Viewer, Views, fit, threshold_at
 from birqa.robustness.subset import load_middle, stratified
 
-SEEN = {"pgd": {}}
+PAPERS_STEP = {"step": 1 / 255}
+SEEN = {"pgd": PAPERS_STEP}
 UNSEEN = {
     "fgsm": {},
     "cw": {},
@@ -45,7 +46,7 @@ UNSEEN = {
 }
 # Pictures that really became better: to find these is a false alarm.
 HONEST = {"honest": {}}
-AWARE = {"pgd that knows of the shifts": {}}
+AWARE = {"pgd that knows of the shifts": PAPERS_STEP}
 BUDGETS = (2 / 255, 4 / 255, 8 / 255)
 FALSE_ALARMS = 0.01
 # By how much photographs are reduced, how, and how they are enlarged again.

@@ -388,6 +388,29 @@ def test_a_metric_without_reference_is_measured_on_rated_pictures(cli, refuses, 
     refuses("is fitted to noisy pictures", "eval", meta, "--metric", "blind.clive-denoised")
 
 
+def test_scores_of_a_table_and_of_a_program_stand_beside_a_metric_without_reference(cli, rated, tmp_path):
+    """The table's paths start at its own folder; the program prints the size of the file."""
+    rows = [(f"dist{index}.png", 5 - index) for index in range(6)]
+    meta = rated(rows, "image,mos")
+    table = tmp_path / "elsewhere" / "own.csv"
+    table.parent.mkdir()
+    table.write_text("image,niqe\n" + "".join(f"../{name},{-(mos**3)}\n" for name, mos in rows))
+    program = "python -c 'import os, sys; print(os.path.getsize(sys.argv[1]))' {dist}"
+    peers = f"-csv:{table}", f"command:{program}"
+    answer = cli("eval", meta, "--json", *(word for peer in peers for word in ("--peer", peer)))
+    assert (answer.code, answer.err) == (0, "")
+    _, ours, theirs = json.loads(answer.out)["agreements"]
+    sizes = [(tmp_path / name).stat().st_size for name, _ in rows]
+    assert ours["srocc"] == pytest.approx(1)
+    assert theirs["srocc"] == pytest.approx(stats.spearmanr(sizes, [mos for _, mos in rows])[0])
+    # A row that is missing leaves the picture out, as with references.
+    table.write_text("image,niqe\n" + "".join(f"../{name},{-mos}\n" for name, mos in rows[1:]))
+    answer = cli("eval", meta, "--peer", peers[0])
+    assert answer.code == 2
+    assert "has no score for" in answer.err
+    assert answer.out.startswith(f"{meta}: 5 pictures")
+
+
 def test_tables_of_pictures_are_no_pairs(refuses, rated):
     refuses(
         "which birqa eval and train-blind take",

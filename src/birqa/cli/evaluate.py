@@ -49,7 +49,8 @@ def command(
             help="Another metric beside it: a birqa metric, piq:vsi, torchmetrics:ms-ssim, pyiqa:topiq_fr, "
             "python:module:function, csv:scores.csv (ref,dist,score; or #NAME of its column behind), "
             "command:tool {ref} {dist}; - in front where smaller is better. Without references: a birqa "
-            "metric, pyiqa:brisque, python:module:function. Repeat for more."
+            "metric, pyiqa:brisque, python:module:function, csv:scores.csv (image,score), command:tool "
+            "{dist}. Repeat for more."
         ),
     ] = None,
     engine: options.Engine = "auto",

@@ -10,7 +10,7 @@ import numpy as np
 
 from birqa.batch import NOT_SCORED, score_pairs, score_pictures
 from birqa.evaluation.functions import score_of_pictures
-from birqa.evaluation.peers import refuse_minus
+from birqa.evaluation.peers import OF_FILES, check_names, load_peer, refuse_minus
 from birqa.evaluation.scoring import Failures, score_by_peers, told
 from birqa.images import ResizeMode, load_image, to_float
 from birqa.metric import FullReferenceMetric, NoReferenceMetric, create_no_reference
@@ -73,11 +73,14 @@ def score_rated_pictures(
     *,
     background: tuple[float, float, float] = (0.5, 0.5, 0.5),
 ) -> Columns:
-    """As `score_rated_pairs`, without references. `peers`: no-reference metrics of birqa, pyiqa:brisque, or
-    python:package.module:function of pictures (B, 3, H, W) in 0..1 that gives scores (B,), with - in
-    front where smaller is better."""
+    """As `score_rated_pairs`, without references. `peers`: no-reference metrics of birqa, pyiqa:brisque,
+    python:package.module:function of pictures (B, 3, H, W) in 0..1 that gives scores (B,), csv:FILE#COLUMN
+    with the columns image and COLUMN, or command:PROGRAM {dist}; with - in front where smaller is better.
+    """
     names = _names(scorer.info.name, peers)
     asked = [_no_reference(spec) for spec in peers]
+    for spec in peers:
+        check_names(spec, [Pair(picture, picture) for picture in pictures])
     ours = np.full(len(pictures), np.nan)
     table = np.full((len(pictures), len(peers)), np.nan)
     errors: dict[int, str] = {}
@@ -94,7 +97,7 @@ def score_rated_pictures(
         picture = to_float(load_image(pictures[index], background=background))
         for place, score in enumerate(asked):
             try:
-                table[index, place] = score(picture)
+                table[index, place] = score(picture, pictures[index])
             except NOT_SCORED as error:
                 failures.setdefault(index, {})[place] = str(error) or type(error).__name__
     return _together(scorer.info.name, ours, errors, names, table, failures)
@@ -132,18 +135,21 @@ def _together(
     return Columns(columns, errors, {names[place]: failures[scored[0]][place] for place in sorted(idle)})
 
 
-def _no_reference(spec: str) -> Callable[[np.ndarray], float]:
-    """Of a picture (H, W, 3) in [0, 1]."""
+def _no_reference(spec: str) -> Callable[[np.ndarray, Path], float]:
+    """Of a picture (H, W, 3) in [0, 1] and its file."""
     plain = spec.removeprefix("-")
     sign = -1.0 if spec.startswith("-") else 1.0
     kind, colon, _ = plain.partition(":")
     refuse_minus(spec, kind)
     if not colon:
         metric = create_no_reference(plain)
-        return lambda picture: float(metric(picture)[0])
+        return lambda picture, _: float(metric(picture)[0])
+    if kind in OF_FILES:
+        peer = load_peer(spec)
+        return lambda picture, file: peer.score(picture, picture, Pair(file, file))
     scores = score_of_pictures(plain, turned=True)
 
-    def score(picture: np.ndarray) -> float:
+    def score(picture: np.ndarray, _: Path) -> float:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)
         return sign * float(scores(planes)[0])
 

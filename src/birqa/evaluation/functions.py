@@ -28,8 +28,8 @@ def score_of_pictures(spec: str, device: str = "cpu", *, turned: bool = False) -
         return _pyiqa(rest, device, turned)
     if kind != "python":
         raise ValueError(
-            f"{spec!r} names no no-reference metric: use one of birqa's, or python:package.module:name of a "
-            "function of pictures (B, 3, H, W) in [0, 1]."
+            f"{spec!r} names no no-reference metric: use one of birqa's, pyiqa:name, or "
+            "python:package.module:name of a function of pictures (B, 3, H, W) in [0, 1]."
         )
     function = load_callable(rest)
     tensors = False

@@ -36,6 +36,8 @@ from birqa.images import to_float
 from birqa.pairing import Pair
 from birqa.ratings import read_table
 
+OF_FILES = ("csv", "command")
+"""Kinds of peers that score files, and do not look at decoded pictures."""
 Score = Callable[[np.ndarray, np.ndarray, Pair], float]
 """(dist, ref, pair): two decoded pictures (H, W, 3) and the files that they are from."""
 
@@ -88,7 +90,7 @@ def score_of_arrays(spec: str, made: str) -> Callable[[np.ndarray, np.ndarray], 
 
     Raises what `load_peer` raises, and ValueError for one that scores files.
     """
-    if spec.removeprefix("-").startswith(("csv:", "command:")):
+    if spec.removeprefix("-").partition(":")[0] in OF_FILES:
         raise ValueError(f"{spec} scores files, not {made}.")
     peer, nowhere = load_peer(spec), Pair(Path(), Path())
     return lambda dist, ref: peer.score(dist, ref, nowhere)
@@ -342,17 +344,19 @@ class _Table:
         self.by_files: dict[tuple[str, str], _Row] = {}
         self.by_names: dict[tuple[str, str], list[_Row]] = {}
         header, rows = read_table(path)
-        others = [name for name in header if name not in ("ref", "dist")]
+        others = [name for name in header if name not in ("ref", "dist", "image")]
         only = "score" if "score" in others or len(others) != 1 or others == ["mos"] else others[0]
         column = column or only
-        if not {"ref", "dist", column} <= set(header):
+        # Scores without a reference are those of a pair of one picture.
+        names = ("image", "image") if "image" in header and "ref" not in header else ("ref", "dist")
+        if not {*names, column} <= set(header):
             raise ValueError(
-                f"{path}: the columns ref, dist and {column} are needed; name the one that you mean after a "
-                f"#, of {', '.join(others) or 'which there is none'}."
+                f"{path}: the columns ref, dist (or image) and {column} are needed; name the one that you "
+                f"mean after a #, of {', '.join(others) or 'which there is none'}."
             )
         for line, cells in rows:
             try:
-                ref, dist = Path(cells["ref"]), Path(cells["dist"])
+                ref, dist = (Path(cells[name]) for name in names)
                 score = float(cells[column]) if cells[column] else None
             except (TypeError, ValueError):
                 raise ValueError(
