@@ -321,3 +321,8 @@ def test_an_empty_argument_is_not_the_current_folder(refuses, folder, monkeypatc
     for arguments in (["score", "ref/a.png", ""], ["blind", ""], ["score", "--metric", "", "ref", "dist"]):
         refuses("one of the arguments is empty", *arguments)
     refuses("Missing argument", "robustness", "--about", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told(refuses, folder):
+    refuses("has no space left: free some", "score", folder / "ref", folder / "dist", "--csv", "/dev/full")

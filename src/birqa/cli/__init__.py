@@ -1,5 +1,6 @@
 """The command line. One file a command; no arithmetic here."""
 
+import errno
 import os
 import sys
 import traceback
@@ -173,6 +174,8 @@ def _in_words(error: OSError) -> str:
         FileExistsError: "is there already and is no folder: choose another name",
         PermissionError: "may not be read or written: check its permissions",
     }
+    if error.errno == errno.ENOSPC:
+        return f"{error.filename or 'what is written to'} has no space left: free some, or write elsewhere"
     mend = mends.get(type(error))
     return f"{error.filename} {mend}" if mend and error.filename is not None else str(error)
 
