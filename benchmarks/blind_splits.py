@@ -19,14 +19,12 @@ import torch
 from birqa.blind.config import SCALES
 from birqa.blind.network import Blind
 from birqa.blind.splits import eighty_twenty
-from birqa.engines.single import pad_to, to_planes
 from birqa.engines.torch import load_single
 from birqa.evaluation.correlation import correlate
 from birqa.files import replacing
-from birqa.images import load_image
 from birqa.ratings import read_rated_pairs, read_rated_pictures
 from birqa.registry import find_model
-from birqa.training.blind import BlindRecipe, describe_damage, fit_with_damage
+from birqa.training.blind import BlindRecipe, describe_damage, describe_pictures, fit_with_damage
 from birqa.training.recipes import read_parts
 
 SAME = [("246", "333")]
@@ -46,13 +44,13 @@ def main() -> None:
     module = load_single(model)
     assert isinstance(module, Blind)
     pictures = read_rated_pictures(options.data)
-    described = []
-    with torch.no_grad():
-        for done, picture in enumerate(pictures, 1):
-            planes = pad_to(to_planes(load_image(picture.image)), model.config.multiple)
-            described.append(module.describe(torch.from_numpy(planes))[0])
-            print(f"{done} of {len(pictures)}", file=sys.stderr, end="\r")
-    statistics = torch.stack(described)
+    training = read_parts(options.recipe, BlindRecipe()).training
+    statistics = describe_pictures(
+        module,
+        [picture.image for picture in pictures],
+        lambda done, total: print(f"{done} of {total}", file=sys.stderr, end="\r"),
+        training.grey,
+    )
     ratings = torch.tensor([picture.mos for picture in pictures])
     names = [picture.image.stem for picture in pictures]
     parts = np.cumsum([0, *model.config.groups])
@@ -70,7 +68,7 @@ def main() -> None:
     damage = None
     if options.damaged:
         damaged = [pair for pair in read_rated_pairs(options.damaged) if pair.split == "train"]
-        damage = describe_damage(module, read_parts(options.recipe, BlindRecipe()).training, damaged)
+        damage = describe_damage(module, training, damaged)
     else:
         kinds |= {kind: [group for group in every if group not in out] for kind, out in left_out.items()}
     results = {}
@@ -80,8 +78,8 @@ def main() -> None:
         rows = []
         for seed in range(options.splits):
             train, test = eighty_twenty(names, seed, SAME)
-            fitted = fit_with_damage(statistics[train][:, None, columns], ratings[train], sizes, damage)
-            scores = fitted(statistics[test][:, columns]).clamp(0, 1)
+            fitted = fit_with_damage(statistics[train][..., columns], ratings[train], sizes, damage)
+            scores = fitted(statistics[test][:, 0, columns]).clamp(0, 1)
             agreement = correlate(scores.tolist(), ratings[test].tolist())
             rows.append({"seed": seed, "srocc": agreement.srocc, "plcc": agreement.plcc})
             print(kind, rows[-1], file=sys.stderr)

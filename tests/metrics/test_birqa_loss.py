@@ -139,8 +139,8 @@ def test_the_loss_takes_folders_and_refuses_unknown_names(tiny_model, pair):
 def test_functional_gradients_are_those_of_autograd(loss, pair):
     dist, ref = (planes(picture) for picture in pair)
     dist.requires_grad_()
-    (wanted,) = torch.autograd.grad(loss(dist, ref), dist)
-    torch.testing.assert_close(torch.func.grad(lambda x: loss(x, ref))(dist.detach()), wanted)
+    (wanted,) = torch.autograd.grad(loss(dist, ref).sum(), dist)
+    torch.testing.assert_close(torch.func.grad(lambda x: loss(x, ref).sum())(dist.detach()), wanted)
 
 
 @pytest.mark.parametrize(

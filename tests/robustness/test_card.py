@@ -448,6 +448,9 @@ def test_what_is_no_card_is_said(tmp_path):
     path.write_text('{"format": 99}')
     with pytest.raises(ValueError, match="format 99, not 1"):
         load_card(path)
+    path.write_text('{"format": 2, "kind": "birqa certificate: median smoothing"}')
+    with pytest.raises(ValueError, match="no robustness card"):
+        load_card(path)
 
 
 def _without(card, *path):

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.stats import pearsonr, spearmanr
 
 from birqa.blind.config import BlindConfig
+from birqa.blind.network import Blind
 from birqa.certify.denoising import load_denoiser
 from birqa.certify.noise import Noise
 from birqa.export import save_single
@@ -239,6 +240,36 @@ def test_what_damage_is_worth_by_hand(rated, darkened):
         # A rating of .5 is 3 / 8 below .8, one of .1 is 7 / 8 below it.
         assert float(cost) == pytest.approx(0.5 * (3 if darkened[index].level == "1" else 7) / 8)
     assert photographs <= len(refs)
+
+
+def test_pictures_seen_in_black_and_white_too_are_scored_alike(rated, darkened, tmp_path):
+    """Those that were held out: nearer to their scores in colour than by a metric that saw colour alone."""
+    grey = []
+    for number, one in enumerate(rated):
+        grey.append(tmp_path / f"{number}.png")
+        Image.open(one.image).convert("L").save(grey[-1])
+    plain, both = (
+        fit_blind(BlindConfig(), None, rated, training=BlindTraining(grey=seen))[0] for seen in (False, True)
+    )
+    assert (plain.config.supports, both.config.supports) == (12, 24)
+
+    def apart(model):
+        views = [describe_pictures(model, files)[3::4, 0] for files in ([one.image for one in rated], grey)]
+        coloured, drained = (model.regression(view) for view in views)
+        return float((coloured - drained).abs().mean())
+
+    assert apart(both) < 0.7 * apart(plain)
+    described = describe_pictures(both, [one.image for one in rated], grey=True)
+    # Pillow rounds some luma to the next level.
+    assert float((described[:, 1] - describe_pictures(both, grey)[:, 0]).abs().mean()) < 1e-4
+    shown, measured = fit_blind(
+        BlindConfig(), None, rated, damaged=darkened[:12], training=BlindTraining(grey=True)
+    )
+    # Of damaged pictures and their photographs there is one view, counted twice.
+    assert shown.config.supports == 2 * (12 + 6 + 12)
+    assert set(measured) == {"pictures", "srocc", "plcc"}
+    noisy = describe_pictures(Blind(BlindConfig(noise=(0.05, 0.2))), [rated[0].image], grey=True)
+    assert noisy.shape[1] == 4
 
 
 def test_a_metric_for_noisy_pictures_is_fitted_to_views_under_each_noise(rated):

@@ -72,10 +72,10 @@ def command(
     inputs = [pairs, *(path for pair in todo for path in (pair.ref, pair.dist))]
     if report is None and worst is not None:
         raise typer.BadParameter("--worst is about the pairs of --report, which is not given")
-    if report is not None and report.suffix.lower() not in (".html", ".htm", ""):
-        raise typer.BadParameter(f"{report}: the report is HTML, so name it .html")
     options.check_output(csv_file, inputs)
     options.check_output(report, [*inputs, csv_file])
+    if report is not None and report.suffix.lower() not in (".html", ".htm", ""):
+        raise typer.BadParameter(f"{report}: the report is HTML, so name it .html")
     options.report_unmatched(unmatched, match)
 
     scorer = create_full_reference(metric, engine=engine, device=device, threads=threads)

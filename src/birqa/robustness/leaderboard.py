@@ -26,7 +26,8 @@ def load_card(path: Path) -> Card:
                 _curve(card, attack)
     except (AttributeError, LookupError, TypeError, ValueError):
         raise ValueError(f"{path} is no robustness card: make one with birqa robustness.") from None
-    if not known and "threat_model" not in card:
+    # A certificate or a model, which say what they are.
+    if not known and "kind" in card:
         raise ValueError(f"{path} is no robustness card: make one with birqa robustness.")
     if not known:
         raise ValueError(f"{path} is a card of format {card['format']}, not {FORMAT}: measure it again.")

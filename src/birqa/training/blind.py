@@ -58,6 +58,8 @@ class BlindTraining:
     """What damage of the worst rating takes from the score of the picture as it was."""
     identity_mos: float = 1.0
     """Rating of an undistorted picture on the scale of those of damaged ones."""
+    grey: bool = False
+    """Whether the regression sees every rated picture in black and white as well, with the rating it has."""
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "batch", "crop", "hidden", "damaged")
@@ -216,6 +218,7 @@ def fit_with_damage(
     """A regression on rated pictures, as `fit_regression` takes them; and where there is `damage`, a second
     one, on these, on its photographs as the first one scores them, and on them damaged, as much lower as
     their damage costs. Rated photographs hardly have such damage, so they alone do not tell that it is bad.
+    Where rated pictures have more views, damaged ones stand there as often.
     """
     fitted = fit_regression(statistics, ratings, groups)
     if damage is None:
@@ -225,9 +228,8 @@ def fit_with_damage(
         whole = torch.stack([fitted(view) for view in damage.statistics[:photographs].unbind(1)]).mean(0)
     whole = whole.clamp(0, 1)
     lowered = (whole[damage.places] - damage.cost).clamp(0, 1)
-    return fit_regression(
-        torch.cat([statistics, damage.statistics]), torch.cat([ratings, whole, lowered]), groups
-    )
+    as_often = damage.statistics.repeat(1, statistics.shape[1] // damage.statistics.shape[1], 1)
+    return fit_regression(torch.cat([statistics, as_often]), torch.cat([ratings, whole, lowered]), groups)
 
 
 def fit_blind(
@@ -249,10 +251,12 @@ def fit_blind(
     blind = Blind(network)
     if pretext is not None:
         blind.statistics = cast(Pretext, pretext).statistics.folded()
-    described = describe_pictures(blind.eval(), [picture.image for picture in pictures], progress)
+    training = training or BlindTraining()
+    files = [picture.image for picture in pictures]
+    described = describe_pictures(blind.eval(), files, progress, training.grey)
     ratings = torch.tensor([picture.mos for picture in pictures])
     held_out = torch.tensor([picture.split == "test" for picture in pictures])
-    damage = describe_damage(blind, training or BlindTraining(), damaged, progress) if damaged else None
+    damage = describe_damage(blind, training, damaged, progress) if damaged else None
     model = fit_with_damage(described[~held_out], ratings[~held_out], network.groups, damage)
     measured: dict[str, Any] = {}
     # Too few pictures, or all alike: nothing to say is no reason to stop.
@@ -269,10 +273,14 @@ def fit_blind(
 
 @torch.no_grad()
 def describe_pictures(
-    blind: Blind, files: Sequence[Path], progress: Callable[[int, int], None] = lambda done, total: None
+    blind: Blind,
+    files: Sequence[Path],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    grey: bool = False,
 ) -> Tensor:
     """Statistics of whole pictures, (N, V, sum(blind.config.groups)): as they are, V = 1, or under each of
-    the configuration's deviations of noise, which takes 8-bit pictures."""
+    the configuration's deviations of noise, which takes 8-bit pictures; with `grey`, then the same in black
+    and white."""
     clean = load_denoiser(blind.config.denoiser) if blind.config.denoiser else clamp
     described = []
     for done, file in enumerate(files):
@@ -280,13 +288,21 @@ def describe_pictures(
         picture = load_image(file)
         if min(picture.shape[:2]) < MINIMUM_SIDE:
             raise ValueError(f"{file} is too small: each side must be at least {MINIMUM_SIDE} pixels.")
+        shown = [picture, _drained(picture)] if grey else [picture]
         if blind.config.noise:
-            views = clean(_noisy(picture, blind.config.noise, done, file))
+            views = clean(np.concatenate([_noisy(one, blind.config.noise, done, file) for one in shown]))
         else:
-            views = to_planes(picture)
+            views = np.concatenate([to_planes(one) for one in shown])
         described.append(blind.describe(torch.from_numpy(pad_to(views, blind.config.multiple))))
     progress(len(files), len(files))
     return torch.stack(described)
+
+
+def _drained(picture: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The luma of BT.601 in all three channels, of the same type."""
+    luma = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    levels = luma if picture.dtype.kind == "f" else np.rint(luma)
+    return np.repeat(levels[..., None], 3, axis=2).astype(picture.dtype)
 
 
 def _noisy(
