@@ -326,3 +326,12 @@ def test_an_empty_argument_is_not_the_current_folder(refuses, folder, monkeypatc
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_told(refuses, folder):
     refuses("has no space left: free some", "score", folder / "ref", folder / "dist", "--csv", "/dev/full")
+
+
+def test_names_of_files_that_would_hold_something_else_are_refused(refuses, folder):
+    ref, dist = folder / "ref/a.png", folder / "dist/a.webp"
+    refuses("the report is HTML", "score", ref, dist, "--report", folder / "r.pdf")
+    refuses("--worst is about the pairs of --report", "score", ref, dist, "--worst", 3)
+    refuses("several certificates need a folder", "certify", ref, dist, "-o", folder / "two.json")
+    refuses("need a folder", "attack", ref, dist, folder / "dist/b.png", "-o", folder / "adv.png")
+    assert sorted(path.name for path in folder.iterdir()) == ["dist", "ref"]
