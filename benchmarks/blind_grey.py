@@ -19,7 +19,6 @@ from birqa.evaluation.agreement import spearman
 from birqa.files import replacing
 from birqa.images import load_image
 from birqa.ratings import read_rated_pictures
-from birqa.registry import find_model
 
 METRICS = ("blind.clive-kadid", "blind.clive")
 
@@ -35,7 +34,8 @@ def main() -> None:
     ratings = np.array([one.mos for one in test])
     metrics = []
     for name in METRICS:
-        metric, model = birqa.create_metric(name), find_model(name, "no-reference")
+        metric = birqa.create_metric(name)
+        model = metric.model
         scores = []
         for one in test:
             colour = load_image(one.image)

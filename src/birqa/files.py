@@ -7,13 +7,12 @@ import re
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 LEFT_BEHIND = 24 * 60 * 60
-"""Seconds after which nobody still writes to an unfinished file."""
+"""Seconds after which nobody still writes to an unfinished file: its process was killed."""
 
 
 @contextmanager
@@ -26,13 +25,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield path
         return
     path = path.resolve()
-    # Of each process its own, or one would put the unfinished file of another in place.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    for left in path.parent.glob(f".{escape(path.name)}.*.part"):
-        # Of a process that was killed.
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > LEFT_BEHIND:
-                left.unlink()
+    part = path.with_name(f".{path.name}.part")
+    with suppress(FileNotFoundError):
+        if time.time() - part.stat().st_mtime < LEFT_BEHIND:
+            # Another process may write to it, and either would put the other's unfinished file in place.
+            part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
         # Or a power cut could leave the new name on a file without its content.

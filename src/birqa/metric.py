@@ -18,13 +18,13 @@ from birqa.images import load_image, to_float
 from birqa.model import Kind, Model, check_self_test
 from birqa.network.config import BiRQAConfig
 from birqa.pyramid import MINIMUM_SIDE
+from birqa.ranges import MOST_THREADS, is_whole
 from birqa.registry import find_model, list_models, must_be_tested
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EngineName = Literal["auto", "onnx", "torch"]
-MOST_THREADS = 512
 NEEDS_TORCH = 'this needs PyTorch: pip install "birqa[torch]".'
 
 
@@ -313,9 +313,7 @@ def create_no_reference(
 
 def choose_engine(engine: str, device: str | None, grad: bool, threads: int | None = None) -> tuple[str, str]:
     """Engine and device that will do, as `create_metric` takes them; raises what it raises."""
-    if threads is not None and (
-        isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS
-    ):
+    if threads is not None and not (is_whole(threads, 1) and threads <= MOST_THREADS):
         raise ValueError(f"threads={threads!r} should be a whole number from 1 to {MOST_THREADS}, or None.")
     if engine not in ("auto", "onnx", "torch"):
         raise ValueError(f"engine={engine!r} is not known: use 'auto', 'onnx' or 'torch'.")

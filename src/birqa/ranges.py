@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_type_hints
 
+MOST_THREADS = 512
+
 # JSON knows no such types, and Python takes True for 1.
 KINDS: dict[Any, tuple[Any, str]] = {
     int: (int, "a whole number"),

@@ -335,3 +335,27 @@ def test_names_of_files_that_would_hold_something_else_are_refused(refuses, fold
     refuses("several certificates need a folder", "certify", ref, dist, "-o", folder / "two.json")
     refuses("need a folder", "attack", ref, dist, folder / "dist/b.png", "-o", folder / "adv.png")
     assert sorted(path.name for path in folder.iterdir()) == ["dist", "ref"]
+
+
+def test_two_that_write_one_file_leave_whole_files(tmp_path):
+    """Begun one after another and ended in that order: each puts its own in place."""
+    path = tmp_path / "record.json"
+    with replacing(path) as first:
+        first.write_text("first")
+        with replacing(path) as second:
+            second.write_text("half of")
+            assert first.read_text() == "first"
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_taken_over_when_nobody_can_still_write(tmp_path):
+    path, left = tmp_path / "record.json", tmp_path / ".record.json.part"
+    left.write_text("half of")
+    os.utime(left, (0, 0))
+    with replacing(path) as part:
+        assert part == left
+        part.write_text("whole")
+    assert list(tmp_path.iterdir()) == [path]

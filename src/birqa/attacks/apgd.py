@@ -21,6 +21,7 @@ class APGD(SingleBudgetAttack):
 
     name: ClassVar[str] = "apgd"
     revision: ClassVar[int] = 2
+    keep_best: ClassVar[bool] = True
 
     steps: int = 100
     restarts: int = 1
@@ -28,10 +29,6 @@ class APGD(SingleBudgetAttack):
     """Share of the new step, the rest being the last move; the paper's alpha."""
     rho: float = 0.75
     """The paper's."""
-
-    @property
-    def chooses(self) -> bool:
-        return True
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist

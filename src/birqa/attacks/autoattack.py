@@ -21,6 +21,7 @@ class AutoAttack(SingleBudgetAttack):
 
     name: ClassVar[str] = "autoattack"
     revision: ClassVar[int] = 2
+    keep_best: ClassVar[bool] = True
     every_form: ClassVar[bool] = True
 
     apgd: APGD = field(default_factory=APGD)
@@ -30,10 +31,6 @@ class AutoAttack(SingleBudgetAttack):
     @property
     def calls(self) -> int:
         return self.apgd.calls + self.square.calls + len(self.stretches)
-
-    @property
-    def chooses(self) -> bool:
-        return True
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         best_values, best = goal.value(dist), dist

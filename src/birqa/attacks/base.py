@@ -178,13 +178,9 @@ class Attack(ABC):
         found = [within(pictures, dist, budget) for pictures, budget in zip(attacked, budgets, strict=True)]
         if not self.eight_bit:
             return found
-        finish = partial(best_on_levels, goal) if self.chooses else round_to_levels
+        # What gives the best of the pictures that it met, by their scores, does so on levels too.
+        finish = partial(best_on_levels, goal) if getattr(self, "keep_best", False) else round_to_levels
         return [finish(pictures, dist, budget) for pictures, budget in zip(found, budgets, strict=True)]
-
-    @property
-    def chooses(self) -> bool:
-        """Whether it gives the best of the pictures that it met, by their scores."""
-        return False
 
     @abstractmethod
     def attack(self, goal: Goal, dist: Tensor, budgets: list[float]) -> list[Tensor]:

@@ -23,16 +23,13 @@ class Parsimonious(SingleBudgetAttack):
     name: ClassVar[str] = "parsimonious"
     white_box: ClassVar[bool] = False
     revision: ClassVar[int] = 2
+    keep_best: ClassVar[bool] = True
 
     queries: int = 10_000
     block: int = 32
     blocks_at_once: int = 64
     batch: int = 8
     """Pictures in one call of the metric."""
-
-    @property
-    def chooses(self) -> bool:
-        return True
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         found = [

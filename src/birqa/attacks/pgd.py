@@ -27,10 +27,6 @@ class IFGSM(SingleBudgetAttack):
     keep_best: bool = True
     """Give the best picture met on the way, not the last, which saves a pass of the metric."""
 
-    @property
-    def chooses(self) -> bool:
-        return self.keep_best
-
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         return self.climb(goal, dist, dist, budget)[1]
 

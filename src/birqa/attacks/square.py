@@ -19,15 +19,12 @@ class Square(SingleBudgetAttack):
     name: ClassVar[str] = "square"
     white_box: ClassVar[bool] = False
     revision: ClassVar[int] = 2
+    keep_best: ClassVar[bool] = True
 
     queries: int = 10_000
     """Scores asked for, beside that of the picture as it is."""
     p_init: float = 0.8
     """Share of the picture that the first squares cover."""
-
-    @property
-    def chooses(self) -> bool:
-        return True
 
     def attack_within(self, goal: Goal, dist: Tensor, budget: float) -> Tensor:
         drawn_by = generators(dist, self.seed)

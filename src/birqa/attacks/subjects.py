@@ -67,19 +67,19 @@ class Subject:
                 f"{self.name} cannot be differentiated, which {attack.name} needs: use a black-box attack "
                 f"({others})."
             )
-        if form is None:
-            if attack.every_form and self.exact:
-                return Forms([self.surrogates[one] for one in self.exact])
-            return next(iter(self.surrogates.values()))
-        if form not in self.surrogates:
+        if form is not None and form not in self.surrogates:
             raise ValueError(f"{self.name} has no {form} gradient, only {', '.join(self.surrogates)}.")
-        return self.surrogates[form]
+        first, *more = (self.surrogates[one] for one in self._followed(attack, form))
+        return Forms([first, *more]) if more else first
 
     def followed(self, attack: Attack, form: str | None = None) -> str:
         """The names of what `surrogate` gives to `attack`; nothing where it has no surrogates."""
-        if form is None and attack.every_form and self.exact:
-            return " and ".join(self.exact)
-        return form or next(iter(self.surrogates), "nothing")
+        return " and ".join(self._followed(attack, form)) or "nothing"
+
+    def _followed(self, attack: Attack, form: str | None) -> tuple[str, ...]:
+        if form is not None:
+            return (form,)
+        return (attack.every_form and self.exact) or tuple(self.surrogates)[:1]
 
     def outside(self, scores: Tensor) -> str | None:
         """A sentence for scores that are not finite or leave the stated range."""

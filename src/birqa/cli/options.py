@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from birqa import pairing
+from birqa.ranges import MOST_THREADS
 
 Metric = Annotated[str, typer.Option(help="A metric's name, name.tag, or a folder with weights.")]
 Engine = Annotated[Literal["auto", "onnx", "torch"], typer.Option(help="What runs it: onnx (CPU) or torch.")]
@@ -19,7 +20,7 @@ Devices = Annotated[
     str | None,
     typer.Option(help="Device of the torch engine, or several that share the draws: cuda, or cuda:0,cuda:1."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, max=512, help="CPU threads; default all cores.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default all cores.")]
 Resize = Annotated[
     Literal["none", "dist-to-ref", "ref-to-dist"],
     typer.Option(help="What to do with a pair of different sizes; none reports it as an error."),

@@ -213,31 +213,37 @@ def _drawn(subject: Subject) -> list[str]:
 
 def _out_of_order(attacks: Sequence[dict[str, Any]]) -> list[str]:
     """Where an attack gains less than one that it should be stronger than: it did not get through."""
-    by_name = {one["settings"]["attack"]: one for one in attacks}
-    adversaries = [name for name in by_name if name != Honest.name]
-    # (the stronger ones, the best of which should gain at least as much as each of the others)
-    orders = [(["ifgsm"], ["fgsm"]), (["pgd"], ["fgsm"]), (["autoattack"], adversaries)]
-    orders += [(adversaries, [Honest.name])]
+    gains = {
+        one["settings"]["attack"]: {
+            f"{255 * budget['budget']:g}/255 {way}": budget[way]["gain"]
+            for budget in one["budgets"]
+            for way in ("up", "down")
+        }
+        for one in attacks
+    }
+    adversaries = [name for name in gains if name != Honest.name]
+    if not adversaries:
+        return []
+    together = adversaries[0] if len(adversaries) == 1 else "every attack"
+    gains[together] = {
+        where: max(gains[name][where] for name in adversaries) for where in gains[adversaries[0]]
+    }
+    # The stronger one first.
+    orders = [("ifgsm", "fgsm"), ("pgd", "fgsm"), *(("autoattack", name) for name in adversaries)]
     found = []
-    for stronger, weaker in orders:
-        for name in weaker:
-            if name not in by_name or not set(stronger) & set(by_name) or name in stronger:
-                continue
-            budgets = sorted(
-                {
-                    f"{255 * budget['budget']:g}/255 {way}"
-                    for index, budget in enumerate(by_name[name]["budgets"])
-                    for way in ("up", "down")
-                    if max(by_name[one]["budgets"][index][way]["gain"] for one in stronger if one in by_name)
-                    < (1 - OUT_OF_ORDER) * budget[way]["gain"]
-                }
+    for stronger, weaker in [*orders, (together, Honest.name)]:
+        if stronger not in gains or weaker not in gains:
+            continue
+        places = sorted(
+            where
+            for where, gain in gains[weaker].items()
+            if gains[stronger][where] < (1 - OUT_OF_ORDER) * gain
+        )
+        if places:
+            found.append(
+                f"{stronger} gains less than {weaker} at {', '.join(places)}: it is not converged, and the "
+                "metric holds less than it seems"
             )
-            if budgets:
-                who = stronger[0] if len(stronger) == 1 else "every attack"
-                found.append(
-                    f"{who} gains less than {name} at {', '.join(budgets)}: it is not converged, and the "
-                    "metric holds less than it seems"
-                )
     return found
 
 

@@ -24,11 +24,10 @@ def load_card(path: Path) -> Card:
             "\n".join(_group([card]))
             for attack in card["attacks"]:
                 _curve(card, attack)
+        elif "kind" in card:
+            raise LookupError("a certificate or a model, which say what they are")
     except (AttributeError, LookupError, TypeError, ValueError):
         raise ValueError(f"{path} is no robustness card: make one with birqa robustness.") from None
-    # A certificate or a model, which say what they are.
-    if not known and "kind" in card:
-        raise ValueError(f"{path} is no robustness card: make one with birqa robustness.")
     if not known:
         raise ValueError(f"{path} is a card of format {card['format']}, not {FORMAT}: measure it again.")
     return dict(card)

@@ -43,9 +43,9 @@ def check(
     """Ask the questions of pictures (N, 3, H, W).
 
     `surrogates` are the forms that an attacker may differentiate in the metric's place, by name, the one that
-    most attacks follow first; `white_box`
-    holds an attack for each of them; both are empty for a metric without gradients. Gains are always those
-    of `metric`, upwards; where an attack fails, the picture stays as it was.
+    most attacks follow first; `white_box` holds an attack for each of them; both are empty for a metric
+    without gradients. Gains are always those of `metric`, upwards; where an attack fails, the picture stays
+    as it was.
     """
     up = torch.ones(len(dist)).to(dist)
     with torch.no_grad():

@@ -25,6 +25,7 @@ from birqa.certify.denoising import clamp, load_denoiser
 from birqa.certify.noise import Noise
 from birqa.engines.single import pad_to, to_planes
 from birqa.evaluation.correlation import correlate
+from birqa.features.colour import luma
 from birqa.files import file_state, replacing
 from birqa.images import load_image, require_eight_bit
 from birqa.pyramid import MINIMUM_SIDE
@@ -300,9 +301,10 @@ def describe_pictures(
 
 def _drained(picture: NDArray[np.generic]) -> NDArray[np.generic]:
     """The luma of BT.601 in all three channels, of the same type."""
-    luma = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
-    levels = luma if picture.dtype.kind == "f" else np.rint(luma)
-    return np.repeat(levels[..., None], 3, axis=2).astype(picture.dtype)
+    planes = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)
+    levels = luma(planes[None])[0].permute(1, 2, 0).numpy()
+    levels = levels if picture.dtype.kind == "f" else np.rint(levels)
+    return np.repeat(levels, 3, axis=2).astype(picture.dtype)
 
 
 def _noisy(
