@@ -153,18 +153,25 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.reliability_out.weight)
 
 
-def mirrored(image: Tensor, above: int, below: int, left: int, right: int, edge: int = 0) -> Tensor:
-    """So many rows and columns more, the picture mirrored at its outermost pixels, as often as it takes; then
-    `edge` more on every side, the outermost repeated."""
+def mirrored(image: Tensor, above: int, below: int, left: int, right: int) -> Tensor:
+    """So many rows and columns more, the picture mirrored at its outermost pixels, as often as it takes."""
     for dimension, (before, after) in ((-2, (above, below)), (-1, (left, right))):
-        if before or after or edge:
+        if before or after:
             last = image.shape[dimension] - 1
-            # Lists and one selection: torch.compile follows neither the same arithmetic on tensors nor the
-            # gradient of F.pad's repeated edges.
+            # A list, as torch.compile does not follow the same arithmetic on a tensor.
             places = [place % max(1, 2 * last) for place in range(-before, last + 1 + after)]
             places = [2 * last - place if place > last else place for place in places]
-            places = [places[0]] * edge + places + [places[-1]] * edge
             image = image.index_select(dimension, torch.tensor(places, device=image.device))
+    return image
+
+
+def edged(image: Tensor, width: int) -> Tensor:
+    """The outermost rows and columns repeated so often on every side, as F.pad does, whose gradient
+    torch.compile does not follow."""
+    for dimension in (-2, -1):
+        length = image.shape[dimension]
+        first, last = (image.narrow(dimension, place, 1) for place in (0, length - 1))
+        image = torch.cat([*[first] * width, image, *[last] * width], dimension)
     return image
 
 
@@ -199,7 +206,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Mirrored down and right to a multiple: edges repeated would be streaks of damage, such as no picture
     has, and count. Then the edges repeated by the features' halo on every side."""
     height, width = image.shape[-2:]
-    return mirrored(image, 0, -height % multiple, 0, -width % multiple, edge=HALO)
+    return edged(mirrored(image, 0, -height % multiple, 0, -width % multiple), HALO)
 
 
 class BiRQA(nn.Module):
